@@ -1,1 +1,11 @@
-//! Placeholder.
+//! What tests, the demo and the benches put around Millrace: a small world of wikis whose content follows from numbers,
+//! an API that answers from it, and the page_change events that tell of it.
+//!
+//! The API here is a stand-in for MediaWiki and says so: it serves the quickstart, speed measurements and scripted
+//! trouble. What a real MediaWiki answers is tested against a real one (`millrace-services`).
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod events;
+pub mod world;
