@@ -1,0 +1,62 @@
+//! What passes between a pipeline's task and the workers: a job is one event that is to be run, a finish is what came
+//! of it. Both travel in batches.
+
+use millrace_flow::outcome::Failure;
+use millrace_flow::record::{OutputRecord, Record};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The number of a pipeline within its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PipelineId(pub u16);
+
+/// The number of a job within its pipeline; never used twice in the life of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+/// One event that is to be run by a worker.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its number.
+    pub id: JobId,
+    /// The original record. A retry starts from it again.
+    pub record: Arc<Record>,
+    /// 1 for the first try.
+    pub attempt: u32,
+}
+
+/// What a worker made of a job.
+#[derive(Debug)]
+pub struct Finished {
+    /// The job's number.
+    pub id: JobId,
+    /// What came of it.
+    pub finish: Finish,
+    /// The bytes of the answers that the event held: what admission estimates the next ones by.
+    pub answer_bytes: u64,
+}
+
+/// What came of one event.
+#[derive(Debug)]
+pub enum Finish {
+    /// These outputs, in this order. Never empty.
+    Emitted(Vec<OutputRecord>),
+    /// Nothing to emit, for this reason: a stable word.
+    Skipped(String),
+    /// A canary event: proof of life, and nothing else.
+    Canary,
+    /// The event cannot be worked on: an error event.
+    Failed {
+        /// The word that it counts under.
+        error_type: String,
+        /// The error event.
+        error_event: Box<OutputRecord>,
+    },
+    /// Run the original record again after this long. The retry budget has been looked at already.
+    Retry {
+        /// How long to wait.
+        delay: Duration,
+        /// Why, for log and metrics.
+        failure: Failure,
+    },
+}

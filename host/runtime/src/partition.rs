@@ -1,0 +1,503 @@
+//! Where a record travels, in one file: the stages of its path in the order in which it passes them.
+//!
+//! | stage | where | if it goes wrong |
+//! |---|---|---|
+//! | poll | `kafka::Consumer` -> [`RecordPath::poll`] | the supervisor restarts the pipeline with backoff |
+//! | admit | [`RecordPath::admit`]: `flow::ledger`, `flow::admission` | the record waits in its backlog, its partition is paused |
+//! | lane | [`RecordPath::admit`]: `flow::lane` | - |
+//! | decode, turn, lookup, check | `worker.rs`: `start`, `round`, `ask`, `check` | an error event |
+//! | finish | [`RecordPath::finish`] | a retry starts the original record again; its lane waits |
+//! | deliver | [`RecordPath::deliver`] -> `kafka::Delivery` | the pipeline stops; nothing is dropped |
+//! | settle | [`RecordPath::delivered`], [`RecordPath::progress`] | never without delivery |
+//!
+//! Nothing here waits: `pipeline.rs` is the loop around it and owns every queue and timer.
+
+use crate::job::{Finish, Finished, Job, JobId};
+use crate::metrics::PipelineMetrics;
+use millrace_flow::admission::{Admission, Head};
+use millrace_flow::lane::{LaneId, Lanes};
+use millrace_flow::ledger::{Admitted, Ledger};
+use millrace_flow::progress::Progress;
+use millrace_flow::record::{OutputRecord, Record, TopicPartition};
+use millrace_kafka::{PartitionProgress, Unit};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What order means in a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Events with equal key bytes run one after the other; records without a key share one lane per partition.
+    PerKey,
+    /// Events of a partition run one after the other.
+    PerPartition,
+}
+
+/// What a record weighs beside its bytes: its entries in the ledger, the lanes, the books of the worker, the index of
+/// its document. Measured on 2.5 kB events, rounded up.
+const BOOKKEEPING_BYTES: u64 = 4096;
+
+/// Everything about one owned partition.
+pub struct Partition {
+    ledger: Ledger,
+    lanes: Lanes<JobId>,
+    /// Records that were polled and wait for room.
+    backlog: VecDeque<Record>,
+    /// Finished events whose delivery would enlarge the progress beyond its budget, by offset. Their lanes wait.
+    held: BTreeMap<i64, (JobId, Vec<OutputRecord>)>,
+    /// Whether the consumer was told to pause it, and when it was last told anything.
+    paused: bool,
+    flipped: Option<Instant>,
+}
+
+/// One event between admission and settlement.
+struct OpenJob {
+    partition: TopicPartition,
+    record: Arc<Record>,
+    lane: LaneId,
+    attempt: u32,
+    /// What admission holds for it.
+    reserved: u64,
+    admitted: Instant,
+    worker: Option<usize>,
+}
+
+/// The jobs that one unit delivers, each with the number of its outputs, in order.
+type UnitJobs = Vec<(JobId, usize)>;
+
+/// Which partitions the consumer shall pause and resume.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// To pause: full.
+    pub pause: Vec<TopicPartition>,
+    /// To resume: half empty again.
+    pub resume: Vec<TopicPartition>,
+}
+
+/// The path of every record of one pipeline, from poll to settlement.
+pub struct RecordPath {
+    order: Order,
+    progress_chars_max: usize,
+    open_max: usize,
+    admission: Admission,
+    partitions: FxHashMap<TopicPartition, Partition>,
+    jobs: FxHashMap<JobId, OpenJob>,
+    next_job: u64,
+    /// Jobs that may run and have no worker yet.
+    ready: Vec<Job>,
+    /// Jobs in flight per worker.
+    load: Vec<usize>,
+    /// Retries by the time at which they are due.
+    retries: BTreeMap<(Instant, JobId), ()>,
+    /// Outputs that wait to be delivered, with their jobs, in order.
+    outbox: Vec<OutputRecord>,
+    outbox_jobs: UnitJobs,
+    units: FxHashMap<u64, UnitJobs>,
+    next_unit: u64,
+    metrics: Arc<PipelineMetrics>,
+}
+
+impl RecordPath {
+    /// An empty path: no partition is owned yet.
+    pub fn new(
+        order: Order,
+        admission: Admission,
+        open_max: usize,
+        progress_chars_max: usize,
+        workers: usize,
+        metrics: Arc<PipelineMetrics>,
+    ) -> Self {
+        Self {
+            order,
+            progress_chars_max,
+            open_max,
+            admission,
+            partitions: FxHashMap::default(),
+            jobs: FxHashMap::default(),
+            next_job: 0,
+            ready: Vec::new(),
+            load: vec![0; workers],
+            retries: BTreeMap::new(),
+            outbox: Vec::new(),
+            outbox_jobs: Vec::new(),
+            units: FxHashMap::default(),
+            next_unit: 0,
+            metrics,
+        }
+    }
+
+    /// Takes a partition over, from where its progress says.
+    pub fn assign(&mut self, partition: TopicPartition, progress: Progress) {
+        let ledger = Ledger::resume(progress, self.progress_chars_max, self.open_max);
+        self.partitions.insert(
+            partition,
+            Partition {
+                ledger,
+                lanes: Lanes::default(),
+                backlog: VecDeque::new(),
+                held: BTreeMap::new(),
+                paused: false,
+                flipped: None,
+            },
+        );
+    }
+
+    /// Poll: takes records that the consumer fetched. Those of a partition that is no longer owned are nobody's.
+    pub fn poll(&mut self, records: Vec<Record>) {
+        for record in records {
+            if let Some(partition) = self.partitions.get_mut(&record.source) {
+                self.admission.arrived(record.bytes() as u64);
+                partition.backlog.push_back(record);
+            }
+        }
+    }
+
+    /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
+    /// ready.
+    pub fn admit(&mut self, now: Instant) {
+        let Self { partitions, admission, jobs, next_job, ready, order, metrics, .. } = self;
+        for (name, partition) in partitions.iter_mut() {
+            while let Some(record) = partition.backlog.front() {
+                let bytes = record.bytes() as u64;
+                let reserved = bytes + BOOKKEEPING_BYTES + admission.answer_estimate();
+                let head = if partition.ledger.open() == 0 { Head::Oldest } else { Head::Later };
+                if !partition.ledger.may_admit() || !admission.may_admit(reserved, head) {
+                    break;
+                }
+                let Some(record) = partition.backlog.pop_front() else { break };
+                admission.left(bytes);
+                metrics.polled(bytes);
+                if partition.ledger.admit(record.offset) == Admitted::AlreadySettled {
+                    metrics.repeated_settled();
+                    continue;
+                }
+                admission.reserve(reserved);
+                metrics.event_in();
+                let id = JobId(*next_job);
+                *next_job += 1;
+                let lane = lane_of(*order, &record);
+                let record = Arc::new(record);
+                jobs.insert(
+                    id,
+                    OpenJob {
+                        partition: name.clone(),
+                        record: Arc::clone(&record),
+                        lane,
+                        attempt: 1,
+                        reserved,
+                        admitted: now,
+                        worker: None,
+                    },
+                );
+                if let Some(id) = partition.lanes.enter(lane, id) {
+                    ready.push(Job { id, record, attempt: 1 });
+                }
+            }
+        }
+    }
+
+    /// Hands the ready jobs out: few go together to the worker that has least to do, many are shared evenly.
+    pub fn dispatch(&mut self) -> Vec<(usize, Vec<Job>)> {
+        /// Below this, a batch is not worth splitting: a turn of many events costs less than many turns.
+        const SPLIT_FROM: usize = 16;
+        let mut ready = std::mem::take(&mut self.ready);
+        let mut batches = Vec::new();
+        let shares = if ready.len() < SPLIT_FROM { 1 } else { self.load.len().max(1) };
+        let share = ready.len().div_ceil(shares).max(1);
+        while !ready.is_empty() {
+            let rest = ready.split_off(share.min(ready.len()));
+            let Some(worker) = (0..self.load.len()).min_by_key(|worker| self.load.get(*worker)) else { break };
+            if let Some(load) = self.load.get_mut(worker) {
+                *load += ready.len();
+            }
+            for job in &ready {
+                if let Some(open) = self.jobs.get_mut(&job.id) {
+                    open.worker = Some(worker);
+                }
+            }
+            batches.push((worker, std::mem::replace(&mut ready, rest)));
+        }
+        batches
+    }
+
+    /// Takes jobs back that a worker had no room for.
+    pub fn undispatch(&mut self, worker: usize, jobs: Vec<Job>) {
+        if let Some(load) = self.load.get_mut(worker) {
+            *load = load.saturating_sub(jobs.len());
+        }
+        self.ready.extend(jobs);
+    }
+
+    /// Finish: what the workers made of their jobs. Jobs of lost partitions are ignored.
+    pub fn finish(&mut self, finished: Vec<Finished>, now: Instant) {
+        for Finished { id, finish, answer_bytes } in finished {
+            let Some(job) = self.jobs.get_mut(&id) else { continue };
+            if let Some(load) = job.worker.take().and_then(|worker| self.load.get_mut(worker)) {
+                *load = load.saturating_sub(1);
+            }
+            let outputs = match finish {
+                Finish::Retry { delay, failure } => {
+                    job.attempt += 1;
+                    self.metrics.retried(&failure.kind);
+                    self.retries.insert((now + delay, id), ());
+                    continue;
+                }
+                Finish::Emitted(outputs) => {
+                    self.metrics.emitted(outputs.len());
+                    outputs
+                }
+                Finish::Skipped(reason) => {
+                    self.metrics.skipped(&reason);
+                    Vec::new()
+                }
+                Finish::Canary => {
+                    self.metrics.canary();
+                    Vec::new()
+                }
+                Finish::Failed { error_type, error_event } => {
+                    self.metrics.failed(&error_type);
+                    vec![*error_event]
+                }
+            };
+            self.admission.observe_answer(answer_bytes);
+            let held = outputs.iter().map(|output| output.bytes() as u64).sum::<u64>();
+            let weight = job.record.bytes() as u64 + BOOKKEEPING_BYTES + held;
+            self.admission.adjust(job.reserved, weight);
+            job.reserved = weight;
+            self.release(id, outputs, now);
+        }
+        self.release_held(now);
+    }
+
+    /// Puts the outputs of a finished job into the outbox, or holds them while the progress has no room for them.
+    fn release(&mut self, id: JobId, outputs: Vec<OutputRecord>, now: Instant) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let offset = job.record.offset;
+        let Some(partition) = self.partitions.get_mut(&job.partition) else { return };
+        if !partition.ledger.may_deliver(offset) {
+            partition.held.insert(offset, (id, outputs));
+            self.metrics.held(partition.held.len());
+            return;
+        }
+        partition.ledger.deliver(offset);
+        if let Some(next) = partition.lanes.leave(job.lane) {
+            if let Some(next_job) = self.jobs.get(&next) {
+                self.ready.push(Job { id: next, record: Arc::clone(&next_job.record), attempt: next_job.attempt });
+            }
+        }
+        if outputs.is_empty() {
+            self.settle(id, now);
+        } else {
+            self.outbox_jobs.push((id, outputs.len()));
+            self.outbox.extend(outputs);
+        }
+    }
+
+    /// Makes retries ready whose time has come, and says when the next one is due.
+    pub fn retry_due(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(((due, id), ())) = self.retries.first_key_value().map(|(key, value)| (*key, *value)) {
+            if due > now {
+                return Some(due);
+            }
+            self.retries.remove(&(due, id));
+            if let Some(job) = self.jobs.get(&id) {
+                self.ready.push(Job { id, record: Arc::clone(&job.record), attempt: job.attempt });
+            }
+        }
+        None
+    }
+
+    /// Deliver: the outbox as one unit, if there is anything in it.
+    pub fn deliver(&mut self) -> Option<Unit> {
+        if self.outbox.is_empty() {
+            return None;
+        }
+        let serial = self.unit_serial();
+        self.units.insert(serial, std::mem::take(&mut self.outbox_jobs));
+        Some(Unit { serial, outputs: std::mem::take(&mut self.outbox), progress: Vec::new() })
+    }
+
+    /// Settle: these units were acknowledged by Kafka.
+    pub fn delivered(&mut self, serials: &[u64], now: Instant) {
+        for serial in serials {
+            for (id, _) in self.units.remove(serial).unwrap_or_default() {
+                self.settle(id, now);
+            }
+        }
+        self.release_held(now);
+    }
+
+    fn settle(&mut self, id: JobId, now: Instant) {
+        let Some(job) = self.jobs.remove(&id) else { return };
+        self.admission.release(job.reserved);
+        self.metrics.settled(now.saturating_duration_since(job.admitted));
+        if let Some(partition) = self.partitions.get_mut(&job.partition) {
+            partition.ledger.settle(job.record.offset);
+        }
+    }
+
+    /// Releases held results, oldest first, as far as the progress has room for them again.
+    fn release_held(&mut self, now: Instant) {
+        loop {
+            let fitting = self.partitions.values_mut().find_map(|partition| {
+                let offset = *partition.held.first_key_value()?.0;
+                if partition.ledger.may_deliver(offset) { partition.held.remove(&offset) } else { None }
+            });
+            match fitting {
+                Some((id, outputs)) => self.release(id, outputs, now),
+                None => return,
+            }
+        }
+    }
+
+    /// The job and its record that output `index` of a unit belongs to.
+    pub fn job_of_output(&self, serial: u64, index: usize) -> Option<(JobId, Arc<Record>, u32)> {
+        let mut seen = 0;
+        for (id, outputs) in self.units.get(&serial)? {
+            seen += outputs;
+            if index < seen {
+                return self.jobs.get(id).map(|job| (*id, Arc::clone(&job.record), job.attempt));
+            }
+        }
+        None
+    }
+
+    /// A unit of its own for an error event that takes the place of outputs which Kafka would not take.
+    pub fn replace(&mut self, jobs: Vec<(JobId, OutputRecord)>) -> Unit {
+        let serial = self.unit_serial();
+        self.units.insert(serial, jobs.iter().map(|(id, _)| (*id, 1)).collect());
+        Unit { serial, outputs: jobs.into_iter().map(|(_, output)| output).collect(), progress: Vec::new() }
+    }
+
+    /// Forgets which jobs a unit carries, because others of them go out again in a unit of their own.
+    pub fn split_unit(&mut self, serial: u64, failed: &[JobId]) {
+        if let Some(jobs) = self.units.get_mut(&serial) {
+            jobs.retain(|(id, _)| !failed.contains(id));
+        }
+    }
+
+    /// What moved since the last call, as a unit without outputs. `only` narrows it to partitions that leave.
+    pub fn progress(&mut self, only: Option<&[TopicPartition]>) -> Option<Unit> {
+        let mut moved = Vec::new();
+        for (name, partition) in &mut self.partitions {
+            if only.is_some_and(|only| !only.contains(name)) {
+                continue;
+            }
+            if let Some(progress) = partition.ledger.progress() {
+                moved.push(PartitionProgress {
+                    partition: name.clone(),
+                    offset: progress.prefix,
+                    leader_epoch: None,
+                    metadata: progress.encode(),
+                });
+            }
+        }
+        if moved.is_empty() {
+            return None;
+        }
+        Some(Unit { serial: self.unit_serial(), outputs: Vec::new(), progress: moved })
+    }
+
+    /// Which partitions to pause (their backlog does not fit) and to resume (there is room again); each at most once a
+    /// second, because librdkafka throws away and fetches again what it had buffered for a paused partition.
+    pub fn flow(&mut self, now: Instant) -> Flow {
+        const FLIP_PAUSE: Duration = Duration::from_secs(1);
+        let mut flow = Flow::default();
+        for (name, partition) in &mut self.partitions {
+            let full = !partition.backlog.is_empty();
+            let wanted = if partition.paused { full || !self.admission.may_resume() } else { full };
+            let rested = partition.flipped.is_none_or(|at| now.saturating_duration_since(at) >= FLIP_PAUSE);
+            if wanted == partition.paused || !rested {
+                continue;
+            }
+            partition.paused = wanted;
+            partition.flipped = Some(now);
+            if wanted { flow.pause.push(name.clone()) } else { flow.resume.push(name.clone()) }
+        }
+        flow
+    }
+
+    /// Gives up what has not been started of these partitions (all of them without `only`): the next owner runs it.
+    /// Returns the jobs that workers shall forget.
+    pub fn stop_starting(&mut self, only: Option<&[TopicPartition]>) {
+        let mut dropped = Vec::new();
+        for (name, partition) in &mut self.partitions {
+            if only.is_some_and(|only| !only.contains(name)) {
+                continue;
+            }
+            for record in partition.backlog.drain(..) {
+                self.admission.left(record.bytes() as u64);
+            }
+            dropped.extend(partition.lanes.clear());
+        }
+        dropped.extend(self.ready.extract_if(.., |job| leaves(&self.jobs, only, job.id)).map(|job| job.id));
+        let retries: Vec<_> = self.retries.keys().copied().filter(|(_, id)| leaves(&self.jobs, only, *id)).collect();
+        for key in retries {
+            self.retries.remove(&key);
+            dropped.push(key.1);
+        }
+        for id in dropped {
+            if let Some(job) = self.jobs.remove(&id) {
+                self.admission.release(job.reserved);
+                self.metrics.abandoned();
+            }
+        }
+    }
+
+    /// Lets partitions go, with everything that is still open in them. Returns the jobs that workers shall forget.
+    pub fn revoke(&mut self, gone: &[TopicPartition]) -> FxHashMap<usize, Vec<JobId>> {
+        self.stop_starting(Some(gone));
+        let mut cancelled: FxHashMap<usize, Vec<JobId>> = FxHashMap::default();
+        for (id, job) in self.jobs.extract_if(|_, job| gone.contains(&job.partition)) {
+            self.admission.release(job.reserved);
+            self.metrics.abandoned();
+            if let Some(worker) = job.worker {
+                cancelled.entry(worker).or_default().push(id);
+                if let Some(load) = self.load.get_mut(worker) {
+                    *load = load.saturating_sub(1);
+                }
+            }
+        }
+        for partition in gone {
+            self.partitions.remove(partition);
+        }
+        cancelled
+    }
+
+    /// Events between admission and settlement, of these partitions or of all.
+    pub fn open(&self, only: Option<&[TopicPartition]>) -> usize {
+        match only {
+            None => self.jobs.len(),
+            Some(only) => self.jobs.values().filter(|job| only.contains(&job.partition)).count(),
+        }
+    }
+
+    /// The partitions that are owned now.
+    pub fn owned(&self) -> Vec<TopicPartition> {
+        self.partitions.keys().cloned().collect()
+    }
+
+    /// Writes the gauges: what is in flight, how much it weighs, what is paused.
+    pub fn observe(&self) {
+        let paused = self.partitions.values().filter(|partition| partition.paused).count();
+        self.metrics.gauges(self.jobs.len(), self.admission.held_bytes(), paused, self.partitions.len());
+    }
+
+    fn unit_serial(&mut self) -> u64 {
+        self.next_unit += 1;
+        self.next_unit
+    }
+}
+
+/// Whether a job belongs to one of the partitions that leave.
+fn leaves(jobs: &FxHashMap<JobId, OpenJob>, only: Option<&[TopicPartition]>, id: JobId) -> bool {
+    only.is_none_or(|only| jobs.get(&id).is_none_or(|job| only.contains(&job.partition)))
+}
+
+fn lane_of(order: Order, record: &Record) -> LaneId {
+    match (order, &record.key) {
+        (Order::PerKey, Some(key)) => LaneId::of_key(key),
+        (Order::PerKey, None) | (Order::PerPartition, _) => LaneId::PARTITION,
+    }
+}

@@ -1,0 +1,347 @@
+//! The task of one pipeline: the loop around a [`RecordPath`]. It owns the pipeline's queues and timers, tells the
+//! consumer, the workers and the delivery what the path decided, and ends cleanly: on a revoke, on a stop, on a fault.
+
+use crate::job::Finished;
+use crate::partition::RecordPath;
+use crate::spec::PipelineSpec;
+use crate::worker::Message;
+use millrace_flow::cause::Cause;
+use millrace_flow::clock::Clock;
+use millrace_flow::outcome::Failure;
+use millrace_flow::progress::{Progress, ProgressError};
+use millrace_flow::record::TopicPartition;
+use millrace_kafka::{Assignment, Consumer, Delivery, DeliveryEvent, KafkaError, SourceEvent, Unit};
+use millrace_platform::build_error_event;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::{oneshot, watch};
+
+/// How long a partition that moves to another host may still finish what it has in flight.
+const REVOKE_DRAIN: Duration = Duration::from_secs(1);
+/// How long the last commit of a leaving partition may take.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
+/// How often the loop looks around when nothing happens.
+const IDLE_TICK: Duration = Duration::from_millis(100);
+
+/// Why a pipeline stopped by itself. The supervisor starts it again with backoff.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// Kafka's client gave up.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The progress in the group's commit metadata cannot be read.
+    #[error("partition {partition}: {source}")]
+    Progress {
+        /// The partition.
+        partition: TopicPartition,
+        /// Why.
+        source: ProgressError,
+    },
+    /// A thread or task that the pipeline needs has ended.
+    #[error("the {0} ended unexpectedly")]
+    Gone(&'static str),
+}
+
+/// Partitions that are on their way out.
+struct Leaving {
+    partitions: Vec<TopicPartition>,
+    until: Instant,
+    /// The unit with the last progress, once everything is finished or the time is over.
+    last_commit: Option<u64>,
+    /// Tells the consumer's rebalance callback that it may go on.
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// The loop of one pipeline.
+pub struct Pipeline {
+    /// What the pipeline is.
+    pub spec: Arc<PipelineSpec>,
+    /// The path of its records.
+    pub path: RecordPath,
+    /// The workers' inboxes.
+    pub workers: Vec<Sender<Message>>,
+    /// What the workers finished.
+    pub results: Receiver<Vec<Finished>>,
+    /// Reads the inputs.
+    pub consumer: Consumer,
+    /// What the consumer says.
+    pub source: Receiver<SourceEvent>,
+    /// Writes the outputs and commits progress.
+    pub delivery: Delivery,
+    /// What became of them.
+    pub reports: Receiver<DeliveryEvent>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Between two commits.
+    pub commit_interval: Duration,
+    /// How long a stopping pipeline may finish what it has in flight.
+    pub drain_deadline: Duration,
+    /// True once the host stops.
+    pub stop: watch::Receiver<bool>,
+    /// What is assigned, for readiness.
+    pub assigned: watch::Sender<Option<usize>>,
+}
+
+/// What changes while the loop runs.
+struct State {
+    leaving: Vec<Leaving>,
+    /// Set once the pipeline is to end.
+    stopping: bool,
+    /// A unit that the producer had no room for.
+    refused: Option<Unit>,
+    /// The unit whose progress is being committed. One at a time: commits of one group overtake each other otherwise.
+    committing: Option<u64>,
+    next_commit: Instant,
+}
+
+impl Pipeline {
+    /// Runs until the host stops or something breaks that only a restart mends.
+    ///
+    /// # Errors
+    /// See [`PipelineError`]. Nothing is lost: what was not committed runs again.
+    pub async fn run(mut self) -> Result<(), PipelineError> {
+        let mut state = State {
+            leaving: Vec::new(),
+            stopping: false,
+            refused: None,
+            committing: None,
+            next_commit: Instant::now() + self.commit_interval,
+        };
+        loop {
+            let wake = self.next_wake(&state);
+            tokio::select! {
+                biased;
+                report = self.reports.recv() => {
+                    self.on_report(report.ok_or(PipelineError::Gone("delivery"))?, &mut state)?;
+                }
+                finished = self.results.recv(), if state.refused.is_none() => {
+                    self.path.finish(finished.ok_or(PipelineError::Gone("workers"))?, Instant::now());
+                }
+                changed = self.stop.changed(), if !state.stopping => {
+                    if changed.is_err() || *self.stop.borrow() {
+                        self.begin_stop(&mut state);
+                    }
+                }
+                event = self.source.recv() => {
+                    self.on_source(event.ok_or(PipelineError::Gone("consumer"))?, &mut state)?;
+                }
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+            self.advance(&mut state);
+            if state.stopping && state.leaving.is_empty() {
+                self.consumer.stop().await;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Moves everything on that can move: the part of the loop that does not depend on what woke it.
+    fn advance(&mut self, state: &mut State) {
+        let now = Instant::now();
+        self.path.retry_due(now);
+        if !state.stopping {
+            self.path.admit(now);
+        }
+        self.dispatch();
+        self.deliver(state);
+        self.leave(state, now);
+        if now >= state.next_commit && state.committing.is_none() {
+            self.commit(state, None);
+            state.next_commit = now + self.commit_interval;
+            self.path.observe();
+        }
+        let flow = self.path.flow(now);
+        if !flow.pause.is_empty() {
+            self.consumer.pause(&flow.pause);
+        }
+        if !flow.resume.is_empty() {
+            self.consumer.resume(&flow.resume);
+        }
+    }
+
+    fn next_wake(&mut self, state: &State) -> Instant {
+        let now = Instant::now();
+        let mut wake = now + IDLE_TICK;
+        if let Some(due) = self.path.retry_due(now) {
+            wake = wake.min(due);
+        }
+        if state.refused.is_some() {
+            wake = wake.min(now + Duration::from_millis(1));
+        }
+        wake.min(state.next_commit.max(now))
+    }
+
+    fn dispatch(&mut self) {
+        for (worker, jobs) in self.path.dispatch() {
+            let Some(inbox) = self.workers.get(worker) else { continue };
+            if let Err(refused) = inbox.try_send(Message::Start(self.spec.id, jobs)) {
+                if let Message::Start(_, jobs) = refused.into_inner() {
+                    self.path.undispatch(worker, jobs);
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, state: &mut State) {
+        let unit = match state.refused.take() {
+            Some(unit) => Some(unit),
+            None => self.path.deliver(),
+        };
+        if let Some(Err(refused)) = unit.map(|unit| self.delivery.deliver(unit)) {
+            state.refused = Some(refused.0);
+        }
+    }
+
+    /// Hands progress to be committed: of everything, or of partitions that leave.
+    fn commit(&mut self, state: &mut State, only: Option<&[TopicPartition]>) -> Option<u64> {
+        let unit = self.path.progress(only)?;
+        let serial = unit.serial;
+        if self.delivery.deliver(unit).is_ok() {
+            state.committing = Some(serial);
+        }
+        Some(serial)
+    }
+
+    fn on_report(&mut self, report: DeliveryEvent, state: &mut State) -> Result<(), PipelineError> {
+        match report {
+            DeliveryEvent::Delivered(serials) => self.path.delivered(&serials, Instant::now()),
+            DeliveryEvent::Committed { serial } => {
+                if state.committing == Some(serial) {
+                    state.committing = None;
+                }
+                for leaving in &mut state.leaving {
+                    if leaving.last_commit == Some(serial) {
+                        leaving.until = Instant::now();
+                    }
+                }
+            }
+            DeliveryEvent::CommitFailed { serial, error } => {
+                if state.committing == Some(serial) {
+                    state.committing = None;
+                }
+                self.spec.metrics.commit_failed();
+                tracing::warn!(pipeline = self.spec.name, %error, "Progress could not be committed; it goes with the next commit.");
+                self.path.progress_again();
+            }
+            DeliveryEvent::Failed { serial, index, error } => self.on_refused_output(serial, index, error, state)?,
+        }
+        Ok(())
+    }
+
+    /// Kafka did not take an output. Too large: an error event takes its place. Anything else: the pipeline stops, and
+    /// starts again from what is committed.
+    fn on_refused_output(
+        &mut self,
+        serial: u64,
+        index: usize,
+        error: KafkaError,
+        state: &mut State,
+    ) -> Result<(), PipelineError> {
+        let too_large = error.is_too_large();
+        let Some((id, record, attempt)) = self.path.job_of_output(serial, index).filter(|_| too_large) else {
+            return Err(error.into());
+        };
+        let failure = Failure::new(Cause::OutputTooLarge.word(), error.to_string());
+        let origin = self.spec.origin(&record);
+        let now_ms = self.clock.now_ms();
+        let event =
+            build_error_event(Cause::OutputTooLarge.word(), &failure, None, &self.spec.errors, &origin, attempt, now_ms);
+        self.spec.metrics.failed(Cause::OutputTooLarge.word());
+        let unit = self.path.replace(vec![(id, event)]);
+        self.path.split_unit(serial, &[id]);
+        if let Err(refused) = self.delivery.deliver(unit) {
+            state.refused = Some(refused.0);
+        }
+        Ok(())
+    }
+
+    fn on_source(&mut self, event: SourceEvent, state: &mut State) -> Result<(), PipelineError> {
+        match event {
+            SourceEvent::Records(records) => self.path.poll(records),
+            SourceEvent::Assigned(assignments) => self.on_assigned(assignments)?,
+            SourceEvent::Revoked { partitions, done } => {
+                self.path.stop_starting(Some(&partitions));
+                state.leaving.push(Leaving {
+                    partitions,
+                    until: Instant::now() + REVOKE_DRAIN,
+                    last_commit: None,
+                    done: Some(done),
+                });
+            }
+            SourceEvent::Lost { partitions } => {
+                tracing::warn!(pipeline = self.spec.name, partitions = partitions.len(), "Partitions were lost; their open events run elsewhere.");
+                self.drop_partitions(&partitions);
+            }
+            SourceEvent::Fatal(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn on_assigned(&mut self, assignments: Vec<Assignment>) -> Result<(), PipelineError> {
+        for Assignment { partition, offset, metadata } in assignments {
+            let progress = Progress::decode(offset, &metadata)
+                .map_err(|source| PipelineError::Progress { partition: partition.clone(), source })?;
+            tracing::info!(pipeline = self.spec.name, %partition, offset, "Partition assigned.");
+            self.path.assign(partition, progress);
+        }
+        self.publish_assignment();
+        Ok(())
+    }
+
+    /// Begins to stop: nothing new is started, what is in flight may finish until the deadline.
+    fn begin_stop(&mut self, state: &mut State) {
+        state.stopping = true;
+        let partitions = self.path.owned();
+        self.consumer.pause(&partitions);
+        self.path.stop_starting(None);
+        tracing::info!(pipeline = self.spec.name, open = self.path.open(None), "Stopping: finishing what is in flight.");
+        state.leaving.push(Leaving {
+            partitions,
+            until: Instant::now() + self.drain_deadline,
+            last_commit: None,
+            done: None,
+        });
+    }
+
+    /// Sees leaving partitions off: finished (or out of time), then committed (or out of time), then gone.
+    fn leave(&mut self, state: &mut State, now: Instant) {
+        let mut leaving = std::mem::take(&mut state.leaving);
+        leaving.retain_mut(|leaving| {
+            if leaving.last_commit.is_none() {
+                let finished = self.path.open(Some(&leaving.partitions)) == 0;
+                if !finished && now < leaving.until {
+                    return true;
+                }
+                leaving.until = now + LAST_COMMIT;
+                leaving.last_commit = self.commit(state, Some(&leaving.partitions));
+                if leaving.last_commit.is_some() {
+                    return true;
+                }
+            } else if now < leaving.until {
+                return true;
+            }
+            self.drop_partitions(&leaving.partitions);
+            if let Some(done) = leaving.done.take() {
+                // The callback stopped waiting by itself: then it needs no answer.
+                drop(done.send(()));
+            }
+            false
+        });
+        state.leaving = leaving;
+    }
+
+    fn drop_partitions(&mut self, partitions: &[TopicPartition]) {
+        for (worker, jobs) in self.path.revoke(partitions) {
+            if let Some(inbox) = self.workers.get(worker) {
+                // A worker without room finishes the jobs, and the path ignores what came of them.
+                drop(inbox.try_send(Message::Cancel(self.spec.id, jobs)));
+            }
+        }
+        self.publish_assignment();
+    }
+
+    fn publish_assignment(&self) {
+        self.assigned.send_replace(Some(self.path.owned().len()));
+    }
+}

@@ -1,0 +1,73 @@
+//! What a worker must know of a pipeline to run its events: bindings, limits, streams. Made once per pipeline (and per
+//! plugin version), shared by all workers, never changed.
+
+use crate::job::PipelineId;
+use crate::metrics::PipelineMetrics;
+use millrace_flow::retry::RetryPolicy;
+use millrace_lookup::Scope;
+use millrace_platform::{DecodeLimits, ErrorStream, Origin, OutputStream, Projection};
+use millrace_plugin::{Limits, Plugin};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An input of the plugin as the operator bound it.
+#[derive(Debug)]
+pub struct InputBinding {
+    /// The input's name in `describe`.
+    pub name: Arc<str>,
+    /// The fields that the plugin reads.
+    pub projection: Projection,
+    /// The headers that the plugin reads.
+    pub headers: Vec<String>,
+    /// Whether the plugin takes tombstones. Where it does not, a tombstone is a counted skip.
+    pub tombstones: bool,
+}
+
+/// One pipeline, as its workers see it.
+pub struct PipelineSpec {
+    /// The pipeline's number within the host.
+    pub id: PipelineId,
+    /// The pipeline's name.
+    pub name: String,
+    /// The id of the Kafka cluster that the inputs come from: part of `meta.id` and of every source coordinate.
+    pub cluster_id: String,
+    /// The compiled plugin.
+    pub plugin: Plugin,
+    /// The plugin's digest in hex, for headers.
+    pub plugin_digest: String,
+    /// The plugin's settings as JSON.
+    pub settings: String,
+    /// What an instance may use.
+    pub plugin_limits: Limits,
+    /// Which input a topic feeds.
+    pub inputs: FxHashMap<Arc<str>, InputBinding>,
+    /// Which stream an output goes to.
+    pub outputs: FxHashMap<String, OutputStream>,
+    /// Where error events go.
+    pub errors: ErrorStream,
+    /// How large and deep an input document may be.
+    pub decode: DecodeLimits,
+    /// How often and when an event is tried again.
+    pub retry: RetryPolicy,
+    /// How long an event may take, waiting for an open breaker aside.
+    pub event_deadline: Duration,
+    /// Values above this size reach the plugin as a blob.
+    pub inline_bytes_max: usize,
+    /// What the plugin may ask for.
+    pub scope: Arc<Scope>,
+    /// The pipeline's metrics.
+    pub metrics: Arc<PipelineMetrics>,
+}
+
+impl PipelineSpec {
+    /// Where `record` came from, as outputs and error events say it.
+    pub fn origin<'a>(&'a self, record: &'a millrace_flow::record::Record) -> Origin<'a> {
+        Origin {
+            pipeline: &self.name,
+            cluster_id: &self.cluster_id,
+            record,
+            plugin_digest: &self.plugin_digest,
+        }
+    }
+}
