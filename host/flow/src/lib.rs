@@ -4,13 +4,23 @@
 //! Nothing here reads a clock, a file or a socket, and nothing here knows Kafka, HTTP or WebAssembly: every rule that
 //! decides delivery can be read and tested without them.
 //!
-//! In reading order: [`record`], [`clock`], then what a plugin says ([`blob`], [`lookup`], [`outcome`]).
+//! In reading order: [`record`], [`clock`]; what a plugin says ([`blob`], [`lookup`], [`outcome`]); how much may be in
+//! flight ([`admission`]) and in which order it runs ([`lane`]); what is settled ([`ledger`]) and how that is written
+//! down ([`progress`], [`sparse_set`]); what can go wrong ([`cause`]) and when it is tried again ([`retry`]).
 
 #![forbid(unsafe_code)]
 
+pub mod admission;
+mod bits;
 pub mod blob;
+pub mod cause;
 pub mod clock;
 pub mod json_text;
+pub mod lane;
+pub mod ledger;
 pub mod lookup;
 pub mod outcome;
+pub mod progress;
 pub mod record;
+pub mod retry;
+pub mod sparse_set;

@@ -1,0 +1,203 @@
+//! The one table of what can go wrong with an event: its word in `error_type`, and what is done about it. Writing the
+//! error event is `platform`'s business.
+
+use crate::lookup::LookupErrorKind;
+use std::borrow::Cow;
+use std::fmt;
+
+/// What is done with an event for which something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// An error event at once: running it again would end in the same way.
+    ErrorEvent,
+    /// Run again within the pipeline's [`RetryPolicy`](crate::retry::RetryPolicy).
+    Retry,
+    /// Wait for as long as it takes: not the event's fault, so never an error event.
+    Wait,
+}
+
+/// What went wrong with an event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The record's value is no event: not JSON, no object, a duplicate key, too deep, no UTF-8.
+    Decode,
+    /// The record's value is larger than the pipeline takes.
+    TooLarge,
+    /// A lookup failed for this event alone, and the plugin could not go on without its answer.
+    Lookup(LookupErrorKind),
+    /// A lookup's target is out: its breaker is open.
+    LookupOutage,
+    /// The plugin trapped while this event alone was in its hands.
+    PluginTrap,
+    /// The plugin took more CPU than a turn may.
+    PluginTimeout,
+    /// The plugin took more memory than an instance may.
+    PluginMemory,
+    /// The plugin broke a rule of the contract.
+    PluginRule,
+    /// The plugin neither ended the ticket nor waited for anything.
+    PluginStalled,
+    /// The event's wall time ran out.
+    Deadline,
+    /// An emitted event breaks its schema or the stream's rules, or is no JSON.
+    OutputInvalid,
+    /// An emitted event is larger than its stream takes.
+    OutputTooLarge,
+    /// Kafka does not take the outputs.
+    Delivery,
+    /// The plugin said `fail`.
+    PluginFail(Word),
+    /// The plugin said `retry`.
+    PluginRetry(Word),
+    /// The plugin said `retry` for the last time: reported with the plugin's own word.
+    RetriesExhausted(Word),
+}
+
+impl Cause {
+    /// The stable word that counts it and stands in `error_type`.
+    pub fn word(&self) -> &str {
+        self.row().0
+    }
+
+    /// What is done about it.
+    pub fn remedy(&self) -> Remedy {
+        self.row().1
+    }
+
+    /// The table.
+    fn row(&self) -> (&str, Remedy) {
+        use Remedy::{ErrorEvent, Retry, Wait};
+        match self {
+            Self::Decode => ("decode", ErrorEvent),
+            Self::TooLarge => ("too_large", ErrorEvent),
+            Self::Lookup(LookupErrorKind::Missing) => ("not_found", ErrorEvent),
+            Self::Lookup(LookupErrorKind::Denied) => ("lookup_denied", ErrorEvent),
+            Self::Lookup(LookupErrorKind::TooLarge) => ("lookup_too_large", ErrorEvent),
+            Self::Lookup(LookupErrorKind::Unavailable) => ("lookup_unavailable", ErrorEvent),
+            Self::Lookup(LookupErrorKind::Invalid) => ("lookup_invalid", ErrorEvent),
+            Self::LookupOutage => ("lookup_outage", Wait),
+            Self::PluginTrap => ("plugin_trap", ErrorEvent),
+            Self::PluginTimeout => ("plugin_timeout", ErrorEvent),
+            Self::PluginMemory => ("plugin_memory", ErrorEvent),
+            Self::PluginRule => ("plugin_rule", ErrorEvent),
+            Self::PluginStalled => ("plugin_stalled", ErrorEvent),
+            Self::Deadline => ("deadline", ErrorEvent),
+            Self::OutputInvalid => ("output_invalid", ErrorEvent),
+            Self::OutputTooLarge => ("output_too_large", ErrorEvent),
+            Self::Delivery => ("delivery", Wait),
+            Self::PluginFail(word) => (word.as_str(), ErrorEvent),
+            Self::PluginRetry(word) => (word.as_str(), Retry),
+            Self::RetriesExhausted(word) => (word.as_str(), ErrorEvent),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// A stable word: 1 to 64 of `a-z`, `0-9` and `_`. Safe as a metric's label and in `error_type`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Word(Cow<'static, str>);
+
+impl Word {
+    /// The most characters of a word.
+    pub const CHARS_MAX: usize = 64;
+    /// The word for what has none.
+    pub const UNKNOWN: Self = Self(Cow::Borrowed("unknown"));
+
+    /// Makes a stable word of what a plugin said: unchanged if it is one, else in small letters, with one `_` for whatever
+    /// else stands between letters and digits, cut to [`Word::CHARS_MAX`]. Nothing left is [`Word::UNKNOWN`].
+    pub fn of(said: &str) -> Self {
+        let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        if (1..=Self::CHARS_MAX).contains(&said.len()) && said.chars().all(|c| is_letter(c) || c == '_') {
+            return Self(Cow::Owned(said.to_owned()));
+        }
+        let mut word = String::new();
+        for c in said.chars().map(|c| c.to_ascii_lowercase()) {
+            if word.len() >= Self::CHARS_MAX {
+                break;
+            }
+            if is_letter(c) {
+                word.push(c);
+            } else if !word.is_empty() && !word.ends_with('_') {
+                word.push('_');
+            }
+        }
+        word.truncate(word.trim_end_matches('_').len());
+        if word.is_empty() { Self::UNKNOWN } else { Self(Cow::Owned(word)) }
+    }
+
+    /// The word.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(said: &str, expected: &str) {
+        assert_eq!(Word::of(said).as_str(), expected);
+    }
+
+    #[test]
+    fn a_stable_word_stays_as_it_is() {
+        check("sha1_mismatch", "sha1_mismatch");
+        check("_a__b_", "_a__b_");
+        check(&"x".repeat(64), &"x".repeat(64));
+    }
+
+    #[test]
+    fn anything_else_becomes_a_stable_word() {
+        check("HTTP 404: Not Found!", "http_404_not_found");
+        check("java.lang.NullPointerException", "java_lang_nullpointerexception");
+        check(&"x".repeat(65), &"x".repeat(64));
+        check("  ", "unknown");
+        check("", "unknown");
+        check("fehler-größe\n", "fehler_gr_e");
+    }
+
+    #[test]
+    fn nothing_that_waits_becomes_an_error_event() {
+        for (cause, remedy) in [
+            (Cause::LookupOutage, Remedy::Wait),
+            (Cause::Delivery, Remedy::Wait),
+            (Cause::Decode, Remedy::ErrorEvent),
+            (Cause::Lookup(LookupErrorKind::Missing), Remedy::ErrorEvent),
+            (Cause::PluginRetry(Word::of("late")), Remedy::Retry),
+            (Cause::RetriesExhausted(Word::of("late")), Remedy::ErrorEvent),
+        ] {
+            assert_eq!(cause.remedy(), remedy, "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_plugins_own_word_is_reported() {
+        assert_eq!(Cause::PluginFail(Word::of("Late!")).word(), "late");
+        assert_eq!(Cause::RetriesExhausted(Word::of("not_there_yet")).word(), "not_there_yet");
+        assert_eq!(Cause::Lookup(LookupErrorKind::Missing).to_string(), "not_found");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_plugin_says_a_stable_word_comes_out(said: String) {
+            let word = Word::of(&said);
+            let text = word.as_str();
+            prop_assert!((1..=64).contains(&text.len()));
+            prop_assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'));
+            prop_assert_eq!(Word::of(text).as_str(), text);
+        }
+    }
+}
