@@ -4,8 +4,8 @@
 //! The API here is a stand-in for MediaWiki and says so: it serves the quickstart, speed measurements and scripted
 //! trouble. What a real MediaWiki answers is tested against a real one (`millrace-services`).
 
-#![forbid(unsafe_code)]
 
 pub mod api;
 pub mod events;
+pub mod host;
 pub mod world;
