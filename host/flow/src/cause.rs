@@ -197,7 +197,7 @@ mod tests {
             let text = word.as_str();
             prop_assert!((1..=64).contains(&text.len()));
             prop_assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'));
-            prop_assert_eq!(Word::of(text).as_str(), text);
+            prop_assert_eq!(&Word::of(text), &word);
         }
     }
 }

@@ -98,6 +98,11 @@ impl SparseSet {
     pub(crate) fn read(prefix: i64, mut bytes: &[u8]) -> Option<Self> {
         let mut set = Self::from_block(block_of(prefix));
         while let Some((first, rest)) = bytes.split_first() {
+            let above = above_prefix(set.end, prefix);
+            if *first > RUN && above != Bits::ALL {
+                // The prefix itself is not settled, so its block is no run.
+                return None;
+            }
             bytes = match *first {
                 RUN_LONG => {
                     let (count, rest) = read_varint(rest)?;
@@ -113,7 +118,8 @@ impl SparseSet {
                     rest
                 }
                 first => {
-                    let (bits, rest) = read_block(first, rest, above_prefix(set.end, prefix))?;
+                    let (bits, rest) =
+                        read_block(first, rest, above).filter(|(bits, _)| *bits & !above == Bits::NONE)?;
                     set.push(bits);
                     rest
                 }
