@@ -1,0 +1,88 @@
+//! Blobs, which the host keeps and a plugin knows by number, and the pieces that a value is written from.
+
+use crate::bindings::millrace::plugin::types as wit;
+use crate::{Failure, imports};
+
+/// Large bytes in the host's hands: page content, mostly.
+///
+/// It is a number and a size. Passing it on (into a patch, into a document) costs nothing, however large it is; reading
+/// it copies it into the plugin's memory. It ends with the event: a number that is kept and used for another event is a
+/// fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blob {
+    id: u64,
+    size: u64,
+}
+
+impl Blob {
+    pub(crate) fn from_wit(blob: &wit::Blob) -> Self {
+        Self { id: blob.id, size: blob.size }
+    }
+
+    /// The number of bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// At most `length` bytes from `offset` on; fewer at the end, none past it.
+    pub fn read(&self, offset: u64, length: u32) -> Vec<u8> {
+        imports::read(self.id, offset, length)
+    }
+
+    /// All of it, in the plugin's memory.
+    pub fn read_all(&self) -> Vec<u8> {
+        let mut all = self.read(0, u32::try_from(self.size).unwrap_or(u32::MAX));
+        while (all.len() as u64) < self.size {
+            let more = self.read(all.len() as u64, u32::MAX);
+            if more.is_empty() {
+                break;
+            }
+            all.extend_from_slice(&more);
+        }
+        all
+    }
+
+    /// All of it as text.
+    ///
+    /// # Errors
+    /// `invalid_text` when it is not UTF-8.
+    pub fn text(&self) -> Result<String, Failure> {
+        String::from_utf8(self.read_all()).map_err(|e| Failure::new("invalid_text", format!("a blob is not UTF-8: {e}")))
+    }
+}
+
+/// A value written from parts, so that large ones never enter the plugin's memory.
+///
+/// ```
+/// use millrace_sdk::Pieces;
+/// # fn document(body: millrace_sdk::Blob) -> Pieces {
+/// Pieces::new().raw(r#"{"title":"A","body":"#).string_blob(body).raw("}")
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Pieces(pub(crate) Vec<wit::Piece>);
+
+impl Pieces {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes as they are.
+    pub fn raw(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.0.push(wit::Piece::Bytes(bytes.into()));
+        self
+    }
+
+    /// A blob as it is.
+    pub fn blob(mut self, blob: Blob) -> Self {
+        self.0.push(wit::Piece::Blob(blob.id));
+        self
+    }
+
+    /// A blob, which must be UTF-8, as a quoted and escaped JSON string.
+    pub fn string_blob(mut self, blob: Blob) -> Self {
+        self.0.push(wit::Piece::JsonString(blob.id));
+        self
+    }
+}
