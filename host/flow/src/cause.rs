@@ -142,6 +142,11 @@ impl fmt::Display for Word {
     }
 }
 
+/// The stable word of what a plugin said, as text: [`Word::of`].
+pub fn word_of(said: &str) -> String {
+    Word::of(said).0.into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
