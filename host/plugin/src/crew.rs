@@ -1,0 +1,435 @@
+//! Every instance of one plugin version with one settings text, on one thread: which ticket sits where, what each turn
+//! is told, and what its answers change. What happens when a turn fails is in `containment.rs`.
+
+use crate::bindings::types as wit;
+use crate::check::{FailedTurn, TurnCheck, Verdict};
+use crate::convert;
+use crate::error::PluginError;
+use crate::event::{Effect, Event, FaultKind, GuestFault, Payload, Ticket};
+use crate::instance::Instance;
+use crate::limits::Limits;
+use crate::loader::Plugin;
+use crate::report::Report;
+use crate::seat::{Purpose, Seat, Told};
+use crate::transcript::{Asked, Transcript};
+use millrace_flow::lookup::{Answer, Ask};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Every instance of one plugin version with one settings text. Owned by one thread, whose stack must have room for a
+/// guest's 512 KiB beside the host's frames: the ordinary 2 MiB do.
+pub struct Crew {
+    pub(crate) plugin: Plugin,
+    settings: Arc<str>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) tickets: FxHashMap<Ticket, OpenTicket>,
+    pub(crate) seats: Vec<Option<Seat>>,
+    /// Tickets that wait for a seat at a shared instance.
+    pub(crate) waiting: VecDeque<Ticket>,
+    /// Tickets that wait for an instance of their own.
+    pub(crate) suspects: VecDeque<Ticket>,
+    next_ticket: u64,
+    /// What was said under no ticket.
+    pub(crate) loose: Report,
+    /// The inputs of the current turn; kept for its memory.
+    batch: Vec<Told>,
+}
+
+/// One event in flight.
+pub(crate) struct OpenTicket {
+    pub(crate) event: Event,
+    pub(crate) place: Place,
+    pub(crate) transcript: Transcript,
+    /// The number of the event's document where that is large.
+    large: Option<wit::Blob>,
+    /// Every number that the current instance was given for this ticket.
+    pub(crate) blobs: Vec<u64>,
+    /// Whether the current instance has seen the event.
+    pub(crate) given: bool,
+    /// Whether it had neither a `done` nor an open ask after the last turn.
+    quiet: bool,
+    /// Whether the turn that is being checked ended it.
+    pub(crate) ended: bool,
+    /// Its asks in the turn that is being checked.
+    pub(crate) staged: usize,
+    /// How often an instance failed while this ticket was one of its turn's.
+    pub(crate) suspected: u32,
+}
+
+impl OpenTicket {
+    fn new(event: Event) -> Self {
+        Self {
+            event,
+            place: Place::Waiting,
+            transcript: Transcript::default(),
+            large: None,
+            blobs: Vec::new(),
+            given: false,
+            quiet: false,
+            ended: false,
+            staged: 0,
+            suspected: 0,
+        }
+    }
+
+    /// Forgets the instance that it was at. Its transcript stays.
+    pub(crate) fn restart(&mut self, place: Place) {
+        self.place = place;
+        self.transcript.restart();
+        self.large = None;
+        self.blobs.clear();
+        self.given = false;
+        self.quiet = false;
+        self.ended = false;
+        self.staged = 0;
+    }
+}
+
+/// Where a ticket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In `Crew::waiting`.
+    Waiting,
+    /// In `Crew::suspects`.
+    Suspected,
+    /// At the instance of this slot.
+    Seated(usize),
+}
+
+impl Crew {
+    /// Instantiates and configures the first instance.
+    ///
+    /// # Errors
+    /// The plugin refuses its settings, or fails before it saw an event.
+    pub fn new(plugin: &Plugin, settings: &str, limits: Limits) -> Result<Self, PluginError> {
+        let limits = Arc::new(limits);
+        let first = Instance::start(plugin, settings, &limits)?;
+        Ok(Self {
+            plugin: plugin.clone(),
+            settings: settings.into(),
+            limits,
+            tickets: FxHashMap::default(),
+            seats: vec![Some(Seat::new(first, Purpose::Shared))],
+            waiting: VecDeque::new(),
+            suspects: VecDeque::new(),
+            next_ticket: 1,
+            loose: Report::default(),
+            batch: Vec::new(),
+        })
+    }
+
+    /// Takes an event; the next [`Crew::run`] hands it to an instance.
+    pub fn start(&mut self, event: Event) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.tickets.insert(ticket, OpenTicket::new(event));
+        self.waiting.push_back(ticket);
+        ticket
+    }
+
+    /// Takes the answer to the ask that [`Effect::Ask`] numbered `ask`. One to a ticket that is over, a second one, and
+    /// one to a question that a re-run no longer asks are ignored.
+    pub fn answer(&mut self, ticket: Ticket, ask: u32, answer: Answer) {
+        let Some(open) = self.tickets.get_mut(&ticket) else { return };
+        if let (true, Place::Seated(slot)) = (open.transcript.answer(ask, answer), open.place)
+            && let Some(Some(seat)) = self.seats.get_mut(slot)
+        {
+            seat.answers.push_back((ticket, ask));
+        }
+    }
+
+    /// Gives a ticket up. Nothing comes for it any more; the plugin is told with its next turn.
+    pub fn cancel(&mut self, ticket: Ticket) {
+        let Some(open) = self.tickets.remove(&ticket) else { return };
+        let Place::Seated(slot) = open.place else { return };
+        let Some(place) = self.seats.get_mut(slot) else { return };
+        let Some(seat) = place else { return };
+        seat.instance.view_mut().leave(ticket.0, &open.blobs);
+        if open.given {
+            seat.cancel(ticket);
+        }
+        if seat.purpose == Purpose::Quarantine(ticket) {
+            *place = None;
+        }
+    }
+
+    /// One round: events find their instances, and every instance with inputs takes one turn. What comes of it is
+    /// appended to `effects`. Faults of the plugin are contained here.
+    pub fn run(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        self.seat_suspects(effects);
+        self.seat_waiting(effects);
+        for slot in 0..self.seats.len() {
+            self.take_turn(slot, now_ms, effects);
+        }
+        self.retire_idle();
+    }
+
+    /// Whether [`Crew::run`] has anything to do.
+    pub fn has_work(&self) -> bool {
+        let to_seat = !self.waiting.is_empty() || (!self.suspects.is_empty() && self.quarantine_room() > 0);
+        to_seat || self.seats.iter().flatten().any(Seat::has_work)
+    }
+
+    /// The tickets that are not over.
+    pub fn open(&self) -> usize {
+        self.tickets.len()
+    }
+
+    /// The instances that are running.
+    pub fn instances(&self) -> usize {
+        self.seats.iter().flatten().count()
+    }
+
+    /// What the plugin said under no ticket since the last call. Unlike a ticket's, it counts at once.
+    pub fn take_report(&mut self) -> Report {
+        std::mem::take(&mut self.loose)
+    }
+
+    /// Finds a seat for every waiting ticket: at the first shared instance with room, else at a new one.
+    fn seat_waiting(&mut self, effects: &mut Vec<Effect>) {
+        let mut from = 0;
+        while let Some(ticket) = self.waiting.pop_front() {
+            if !self.tickets.contains_key(&ticket) {
+                continue;
+            }
+            let has_room = |seat: &Option<Seat>| {
+                let seat = seat.as_ref().filter(|seat| seat.purpose == Purpose::Shared);
+                seat.is_some_and(|seat| seat.occupied() < self.limits.tickets_max)
+            };
+            let found = self.seats.iter().skip(from).position(has_room).map(|at| from + at);
+            match found.map_or_else(|| self.open_seat(Purpose::Shared), Ok) {
+                Ok(slot) => {
+                    from = slot;
+                    self.sit(ticket, slot);
+                }
+                Err(error) => self.give_up(ticket, GuestFault::new(FaultKind::Start, error.to_string()), effects),
+            }
+        }
+    }
+
+    /// Starts an instance and returns its slot.
+    pub(crate) fn open_seat(&mut self, purpose: Purpose) -> Result<usize, PluginError> {
+        let instance = Instance::start(&self.plugin, &self.settings, &self.limits)?;
+        let seat = Seat::new(instance, purpose);
+        match self.seats.iter_mut().enumerate().find(|(_, place)| place.is_none()) {
+            Some((slot, place)) => {
+                *place = Some(seat);
+                Ok(slot)
+            }
+            None => {
+                self.seats.push(Some(seat));
+                Ok(self.seats.len() - 1)
+            }
+        }
+    }
+
+    /// Puts a ticket to the instance at `slot`.
+    pub(crate) fn sit(&mut self, ticket: Ticket, slot: usize) {
+        if let (Some(open), Some(Some(seat))) = (self.tickets.get_mut(&ticket), self.seats.get_mut(slot)) {
+            open.place = Place::Seated(slot);
+            seat.instance.view_mut().enter(ticket.0);
+            seat.events.push_back(ticket);
+        }
+    }
+
+    /// One turn of the instance at `slot`, if it has anything to do.
+    fn take_turn(&mut self, slot: usize, now_ms: u64, effects: &mut Vec<Effect>) {
+        let Some(Some(seat)) = self.seats.get_mut(slot) else { return };
+        if !seat.has_work() {
+            return;
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        seat.take_batch(self.limits.inputs_max, &mut batch);
+        let quiet = std::mem::take(&mut seat.quiet);
+        batch.retain(|told| prepare(*told, seat, &mut self.tickets, &self.limits));
+        let said = call(seat, &self.tickets, &batch, now_ms, &self.limits);
+        let (tickets, describe) = (&mut self.tickets, self.plugin.describe());
+        let checked = said
+            .map_err(FailedTurn::from)
+            .and_then(|outputs| TurnCheck { slot, seat, tickets, describe, limits: &self.limits }.run(outputs));
+        match checked {
+            Ok(verdicts) => {
+                self.apply(slot, verdicts, effects);
+                self.find_stalled(slot, &batch, &quiet, effects);
+                self.settle_quarantine(slot);
+            }
+            Err(failed) => self.contain(slot, failed, &batch, &quiet, effects),
+        }
+        self.batch = batch;
+    }
+
+    /// Makes what a turn said so.
+    fn apply(&mut self, slot: usize, verdicts: Vec<Verdict>, effects: &mut Vec<Effect>) {
+        let Some(Some(seat)) = self.seats.get_mut(slot) else { return };
+        let mut replayed: Vec<(Ticket, u32, u32)> = Vec::new();
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Done(ticket, outcome) => {
+                    let Some(open) = self.tickets.remove(&ticket) else { continue };
+                    let report = seat.instance.view_mut().leave(ticket.0, &open.blobs);
+                    effects.push(Effect::Done { ticket, outcome, report });
+                }
+                Verdict::Ask(ticket, ask) => {
+                    // A ticket that ended in this turn has withdrawn its asks already.
+                    let Some(open) = self.tickets.get_mut(&ticket).filter(|open| !open.ended) else { continue };
+                    open.staged = 0;
+                    match open.transcript.ask(ask.clone()) {
+                        Asked::Afresh(id) => effects.push(Effect::Ask { ticket, ask: Ask { id, ..ask } }),
+                        Asked::Pending => {}
+                        Asked::Answered { exchange, rank } => replayed.push((ticket, rank, exchange)),
+                    }
+                }
+            }
+        }
+        replayed.sort_unstable();
+        seat.answers.extend(replayed.into_iter().map(|(ticket, _rank, exchange)| (ticket, exchange)));
+        let loose = seat.instance.view_mut().take_loose();
+        self.keep_loose(loose);
+    }
+
+    /// A ticket that has neither a `done` nor an open ask gets one more turn; if it then still has neither, it is
+    /// stalled.
+    fn find_stalled(&mut self, slot: usize, batch: &[Told], quiet: &[Ticket], effects: &mut Vec<Effect>) {
+        for ticket in quiet {
+            let Some(open) = self.tickets.get_mut(ticket) else { continue };
+            if open.transcript.open() > 0 {
+                open.quiet = false;
+                continue;
+            }
+            let message = "it neither ended the ticket nor asked for anything: does it await something of its own?";
+            let fault = GuestFault::new(FaultKind::Stalled, message);
+            self.give_up(*ticket, fault, effects);
+        }
+        let Some(Some(seat)) = self.seats.get_mut(slot) else { return };
+        for told in batch {
+            let (Told::Event(ticket) | Told::Answer(ticket, _)) = *told else { continue };
+            let Some(open) = self.tickets.get_mut(&ticket) else { continue };
+            if open.transcript.open() == 0 && !open.quiet {
+                open.quiet = true;
+                seat.quiet.push(ticket);
+            }
+        }
+    }
+
+    /// Ends a ticket with a fault. Its instance, if it still runs, is told to forget it.
+    pub(crate) fn give_up(&mut self, ticket: Ticket, fault: GuestFault, effects: &mut Vec<Effect>) {
+        let Some(open) = self.tickets.get(&ticket) else { return };
+        let report = match open.place {
+            Place::Seated(slot) => self.seats.get_mut(slot).and_then(Option::as_mut).map(|seat| {
+                let blobs = self.tickets.get(&ticket).map(|open| open.blobs.as_slice()).unwrap_or_default();
+                seat.instance.view_mut().leave(ticket.0, blobs)
+            }),
+            Place::Waiting | Place::Suspected => None,
+        };
+        self.cancel(ticket);
+        let fault = self.for_author(fault);
+        effects.push(Effect::Fault { ticket, fault, report: report.unwrap_or_default() });
+    }
+
+    /// Adds what an operator needs to find the author.
+    pub(crate) fn for_author(&self, fault: GuestFault) -> GuestFault {
+        let described = self.plugin.describe();
+        let message =
+            format!("plugin {} {} failed on this event: {}", described.name, described.version, fault.message);
+        GuestFault { message, ..fault }
+    }
+
+    pub(crate) fn keep_loose(&mut self, said: Report) {
+        if !said.is_empty() {
+            self.loose.merge(said, &self.limits);
+        }
+    }
+
+    /// Ends an instance that holds nothing, once the others have room for as many tickets as it would take.
+    fn retire_idle(&mut self) {
+        if self.seats.len() <= 1 {
+            return;
+        }
+        let shared = || self.seats.iter().flatten().filter(|seat| seat.purpose == Purpose::Shared);
+        let count = shared().count();
+        let room: usize = shared().map(|seat| self.limits.tickets_max.saturating_sub(seat.occupied())).sum();
+        if count <= 1 || room < 2 * self.limits.tickets_max {
+            return;
+        }
+        let is_idle = |seat: &&mut Option<Seat>| {
+            let seat = seat.as_ref().filter(|seat| seat.purpose == Purpose::Shared);
+            seat.is_some_and(|seat| seat.occupied() == 0 && !seat.has_work())
+        };
+        // The last one, so that the first ones stay full.
+        if let Some(place) = self.seats.iter_mut().rev().find(is_idle) {
+            *place = None;
+        }
+    }
+}
+
+/// Numbers the blobs of an input. False: its ticket is over, and the input is left out.
+fn prepare(told: Told, seat: &mut Seat, tickets: &mut FxHashMap<Ticket, OpenTicket>, limits: &Limits) -> bool {
+    let view = seat.instance.view_mut();
+    match told {
+        Told::Cancel(_) => true,
+        Told::Event(ticket) => {
+            let Some(open) = tickets.get_mut(&ticket) else { return false };
+            open.given = true;
+            if let Some(Payload::Large(document)) = &open.event.value {
+                let blob = view.hold(ticket.0, document.clone());
+                open.blobs.push(blob.id);
+                open.large = Some(blob);
+            }
+            true
+        }
+        Told::Answer(ticket, number) => {
+            let Some(open) = tickets.get_mut(&ticket) else { return false };
+            open.transcript.deliver();
+            let Some(exchange) = open.transcript.exchange_mut(number) else { return false };
+            let Some(Ok(reply)) = &exchange.answer else { return true };
+            if reply.document.len() > limits.inline_bytes_max {
+                let blob = view.hold(ticket.0, millrace_flow::blob::Blob::plain(reply.document.clone()));
+                open.blobs.push(blob.id);
+                exchange.document = Some(blob);
+            }
+            for part in &reply.blobs {
+                let blob = view.hold(ticket.0, part.clone());
+                open.blobs.push(blob.id);
+                exchange.blobs.push(blob);
+            }
+            true
+        }
+    }
+}
+
+/// Calls the instance with a batch of inputs, lowered from where they lie.
+fn call(
+    seat: &mut Seat,
+    tickets: &FxHashMap<Ticket, OpenTicket>,
+    batch: &[Told],
+    now_ms: u64,
+    limits: &Limits,
+) -> Result<Vec<wit::Output>, GuestFault> {
+    let event_of = |told: &Told| match told {
+        Told::Event(ticket) => tickets.get(ticket).map(|open| &open.event),
+        Told::Answer(..) | Told::Cancel(_) => None,
+    };
+    let with_headers = batch.iter().filter_map(event_of).filter(|event| !event.headers.is_empty());
+    let headers: Vec<Vec<wit::HeaderParam<'_>>> = with_headers.map(convert::headers).collect();
+    let mut next_headers = headers.iter();
+    let mut inputs = Vec::with_capacity(batch.len());
+    for told in batch {
+        match *told {
+            Told::Cancel(ticket) => inputs.push(wit::Input::Cancel(ticket.0)),
+            Told::Event(ticket) => {
+                let Some(open) = tickets.get(&ticket) else { continue };
+                let has_headers = !open.event.headers.is_empty();
+                let headers = has_headers.then(|| next_headers.next()).flatten().map(Vec::as_slice).unwrap_or_default();
+                inputs.push(convert::event(ticket.0, &open.event, headers, open.large));
+            }
+            Told::Answer(ticket, number) => {
+                let exchange = tickets.get(&ticket).and_then(|open| open.transcript.exchange(number));
+                let Some((exchange, answer)) = exchange.and_then(|e| Some((e, e.answer.as_ref()?))) else { continue };
+                inputs.push(convert::answer(ticket.0, exchange, answer));
+            }
+        }
+    }
+    let allowance = limits.turn_allowance(inputs.len());
+    seat.instance.turn(now_ms, &inputs, allowance)
+}

@@ -1,0 +1,136 @@
+//! One running plugin: a wasmtime store, the calls into it, and what a failed call means. An instance whose call
+//! failed is never called again: its owner throws it away.
+
+use crate::bindings::types::{Input, Output};
+use crate::bindings::{Plugin as Contract, PluginPre};
+use crate::engine::Engine;
+use crate::error::PluginError;
+use crate::event::{FaultKind, GuestFault};
+use crate::limits::Limits;
+use crate::loader::Plugin;
+use crate::view::{BrokenRule, View};
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::{Store, Trap, WasmBacktrace};
+
+/// Handles of resources that an instance may hold. The contract has none; language runtimes hold a few of WASI's.
+const HANDLES_MAX: usize = 1_000;
+
+/// One running plugin.
+pub(crate) struct Instance {
+    store: Store<View>,
+    contract: Contract,
+}
+
+impl Instance {
+    /// Instantiates and configures a plugin.
+    pub(crate) fn start(plugin: &Plugin, settings: &str, limits: &Arc<Limits>) -> Result<Self, PluginError> {
+        let mut instance = Self::instantiate(plugin.engine(), plugin.contract(), limits)?;
+        instance.begin(Duration::from_millis(u64::from(limits.start_ms)));
+        let configured = instance.contract.millrace_plugin_processor().call_configure(&mut instance.store, settings);
+        match configured {
+            Ok(Ok(())) => Ok(instance),
+            Ok(Err(message)) => Err(PluginError::Settings(shorten(&message))),
+            Err(error) => Err(instance.failed("configure", &error)),
+        }
+    }
+
+    fn instantiate(engine: &Engine, contract: &PluginPre<View>, limits: &Arc<Limits>) -> Result<Self, PluginError> {
+        let mut store = Store::new(engine.wasm(), View::new(Arc::clone(limits), engine.ticker()));
+        store.limiter(|view| view);
+        store.epoch_deadline_callback(|mut ctx| Ok(ctx.data_mut().on_tick()));
+        store.set_hostcall_fuel(limits.result_bytes_max);
+        store.set_max_component_handles(HANDLES_MAX);
+        store.data_mut().begin(Duration::from_millis(u64::from(limits.start_ms)));
+        store.set_epoch_deadline(1);
+        match contract.instantiate(&mut store) {
+            Ok(contract) => Ok(Self { store, contract }),
+            Err(error) => Err(PluginError::Failed { function: "start", message: fault(&store, &error).to_string() }),
+        }
+    }
+
+    /// Runs one turn. After an error the instance must not be used again.
+    pub(crate) fn turn(
+        &mut self,
+        now_ms: u64,
+        inputs: &[Input<'_>],
+        allowance: Duration,
+    ) -> Result<Vec<Output>, GuestFault> {
+        self.begin(allowance);
+        let outputs = self.contract.millrace_plugin_processor().call_turn(&mut self.store, now_ms, inputs);
+        outputs.map_err(|error| fault(&self.store, &error))
+    }
+
+    pub(crate) fn view(&self) -> &View {
+        self.store.data()
+    }
+
+    pub(crate) fn view_mut(&mut self) -> &mut View {
+        self.store.data_mut()
+    }
+
+    fn begin(&mut self, allowance: Duration) {
+        self.store.data_mut().begin(allowance);
+        self.store.set_epoch_deadline(1);
+    }
+
+    fn failed(&self, function: &'static str, error: &wasmtime::Error) -> PluginError {
+        PluginError::Failed { function, message: fault(&self.store, error).to_string() }
+    }
+}
+
+/// Asks a plugin what it is, in an instance of its own that is thrown away.
+pub(crate) fn describe(engine: &Engine, contract: &PluginPre<View>, limits: &Limits) -> Result<String, PluginError> {
+    let mut instance = Instance::instantiate(engine, contract, &Arc::new(limits.clone()))?;
+    instance.begin(Duration::from_millis(u64::from(limits.start_ms)));
+    let said = instance.contract.millrace_plugin_processor().call_describe(&mut instance.store);
+    said.map_err(|error| instance.failed("describe", &error))
+}
+
+/// What the error of a call means, in words for the plugin's author.
+fn fault(store: &Store<View>, error: &wasmtime::Error) -> GuestFault {
+    let stack = error.downcast_ref::<WasmBacktrace>().map(frames).filter(|stack| !stack.is_empty());
+    let (kind, message) = classify(store.data(), error);
+    GuestFault { kind, message, stack }
+}
+
+fn classify(view: &View, error: &wasmtime::Error) -> (FaultKind, String) {
+    if let Some(BrokenRule(message)) = error.downcast_ref() {
+        return (FaultKind::Rule, message.clone());
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => (FaultKind::Timeout, "it used up its CPU time: does it loop?".to_owned()),
+        _ if view.memory_refused() => (FaultKind::Memory, "it wanted more memory than an instance may have".to_owned()),
+        Some(trap) => (FaultKind::Trap, format!("it trapped: {trap}")),
+        None if is_out_of_fuel(error) => (FaultKind::Rule, "it returned more bytes than a turn may".to_owned()),
+        None => (FaultKind::Trap, shorten(&format!("it was stopped: {}", error.root_cause()))),
+    }
+}
+
+/// Whether more was to be copied out of the guest than the limit allows. The engine has no type for this error.
+fn is_out_of_fuel(error: &wasmtime::Error) -> bool {
+    error.root_cause().to_string().contains("fuel allocated for hostcalls")
+}
+
+/// The guest's own frames, innermost first.
+fn frames(backtrace: &WasmBacktrace) -> String {
+    let mut text = String::new();
+    for frame in backtrace.frames() {
+        let name = frame.func_name().map_or_else(
+            || format!("function {}", frame.func_index()),
+            |name| format!("{:#}", rustc_demangle::demangle(name)),
+        );
+        let offset = frame.module_offset().unwrap_or_default();
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&format!("{name} (at {offset:#x})"));
+    }
+    text
+}
+
+/// Cuts a plugin's own words to what an operator reads.
+fn shorten(message: &str) -> String {
+    const BYTES_MAX: usize = 2_000;
+    message.get(..message.floor_char_boundary(BYTES_MAX.min(message.len()))).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,271 @@
+//! What an instance sees of the host: its blobs, and what it may say beside its outcomes. Everything that the contract
+//! imports is answered here; turns are in `instance.rs`.
+
+use crate::bindings::{blobs, log, metrics, state, timers, types};
+use crate::engine::Ticker;
+use crate::limits::Limits;
+use crate::report::{LogLevel, Report};
+use bytes::Bytes;
+use cpu_time::ThreadTime;
+use millrace_flow::blob::Blob;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::{ResourceLimiter, UpdateDeadline};
+
+/// A plugin said what the contract forbids, inside an import. Becomes a fault of kind `rule`.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BrokenRule(pub(crate) String);
+
+/// The state of one instance on the host's side.
+pub(crate) struct View {
+    limits: Arc<Limits>,
+    /// The tickets that the instance was given and that are not over.
+    open: FxHashSet<u64>,
+    blobs: FxHashMap<u64, HeldBlob>,
+    next_blob: u64,
+    reports: FxHashMap<u64, Report>,
+    /// What was said under no ticket.
+    loose: Report,
+    memory_bytes: usize,
+    memory_refused: bool,
+    meter: Meter,
+}
+
+/// A blob and whose it is.
+struct HeldBlob {
+    ticket: u64,
+    blob: Blob,
+    /// The unescaped form, made when it is first read: a guest may read a blob in many small parts.
+    plain: Option<Bytes>,
+}
+
+/// The CPU time of the current turn.
+struct Meter {
+    ticker: Ticker,
+    allowance: Duration,
+    /// The thread's CPU time at the turn's first tick. Turns that end before it are never measured.
+    since: Option<Duration>,
+}
+
+impl View {
+    pub(crate) fn new(limits: Arc<Limits>, ticker: Ticker) -> Self {
+        Self {
+            limits,
+            open: FxHashSet::default(),
+            blobs: FxHashMap::default(),
+            next_blob: 1,
+            reports: FxHashMap::default(),
+            loose: Report::default(),
+            memory_bytes: 0,
+            memory_refused: false,
+            meter: Meter { ticker, allowance: Duration::ZERO, since: None },
+        }
+    }
+
+    /// Prepares for a call that may take `allowance` of CPU time.
+    pub(crate) fn begin(&mut self, allowance: Duration) {
+        self.memory_refused = false;
+        self.meter.allowance = allowance;
+        self.meter.since = None;
+    }
+
+    /// Decides at a tick whether the call goes on. What the thread spent before the first tick, at most one tick's
+    /// time, is the guest's gain.
+    pub(crate) fn on_tick(&mut self) -> UpdateDeadline {
+        let meter = &mut self.meter;
+        let spent = ThreadTime::now().as_duration();
+        let over = match (meter.ticker, meter.since) {
+            (Ticker::ByHand, _) => true,
+            (Ticker::Thread, None) => {
+                meter.since = Some(spent);
+                false
+            }
+            (Ticker::Thread, Some(since)) => spent.saturating_sub(since) >= meter.allowance,
+        };
+        if over { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) }
+    }
+
+    /// Whether the current call was refused memory.
+    pub(crate) fn memory_refused(&self) -> bool {
+        self.memory_refused
+    }
+
+    /// How many tickets the instance holds.
+    pub(crate) fn open_count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The tickets that the instance holds, in the order of their start.
+    pub(crate) fn open_tickets(&self) -> Vec<u64> {
+        let mut tickets: Vec<u64> = self.open.iter().copied().collect();
+        tickets.sort_unstable();
+        tickets
+    }
+
+    /// Notes that the instance holds `ticket` from now on.
+    pub(crate) fn enter(&mut self, ticket: u64) {
+        self.open.insert(ticket);
+    }
+
+    /// Notes that `ticket` is over, frees its blobs, and hands out what was said under it.
+    pub(crate) fn leave(&mut self, ticket: u64, blobs: &[u64]) -> Report {
+        self.open.remove(&ticket);
+        for number in blobs {
+            self.blobs.remove(number);
+        }
+        if self.reports.is_empty() { Report::default() } else { self.reports.remove(&ticket).unwrap_or_default() }
+    }
+
+    /// Gives `blob` a number for `ticket`.
+    pub(crate) fn hold(&mut self, ticket: u64, blob: Blob) -> types::Blob {
+        let id = self.next_blob;
+        self.next_blob += 1;
+        let size = blob.size();
+        self.blobs.insert(id, HeldBlob { ticket, blob, plain: None });
+        types::Blob { id, size }
+    }
+
+    /// The blob that `ticket` named in its output.
+    pub(crate) fn blob_of(&self, ticket: u64, id: u64) -> Result<Blob, BrokenRule> {
+        match self.blobs.get(&id) {
+            Some(held) if held.ticket == ticket => Ok(held.blob.clone()),
+            Some(_) => Err(BrokenRule(format!("ticket {ticket} used blob {id}, which belongs to another ticket"))),
+            None => Err(BrokenRule(format!("ticket {ticket} used blob {id}, which is unknown or has ended"))),
+        }
+    }
+
+    /// What was said under no ticket since the last call.
+    pub(crate) fn take_loose(&mut self) -> Report {
+        std::mem::take(&mut self.loose)
+    }
+
+    /// Where something said under `ticket` belongs: a ticket that is not open here is as good as none.
+    fn report(&mut self, ticket: Option<u64>) -> &mut Report {
+        match ticket.filter(|ticket| self.open.contains(ticket)) {
+            Some(ticket) => self.reports.entry(ticket).or_default(),
+            None => &mut self.loose,
+        }
+    }
+}
+
+impl types::Host for View {}
+
+impl blobs::Host for View {
+    fn read(&mut self, id: u64, offset: u64, length: u32) -> wasmtime::Result<Vec<u8>> {
+        let held = self.blobs.get_mut(&id).ok_or_else(|| {
+            BrokenRule(format!("the plugin read blob {id}, which is unknown or ended with its ticket"))
+        })?;
+        if let (None, Cow::Owned(plain)) = (&held.plain, held.blob.read()) {
+            held.plain = Some(Bytes::from(plain));
+        }
+        let plain = held.plain.as_ref().map_or_else(|| held.blob.read(), |plain| Cow::Borrowed(plain.as_ref()));
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(plain.len());
+        let end = start.saturating_add(length as usize).min(plain.len());
+        Ok(plain.get(start..end).unwrap_or_default().to_vec())
+    }
+}
+
+/// State is not served yet, so nobody can have been granted any.
+fn no_state(store: &str) -> wasmtime::Error {
+    let store: String = store.chars().take(64).collect();
+    BrokenRule(format!("the plugin used store {store:?}, but its pipeline grants no state")).into()
+}
+
+impl state::Host for View {
+    fn get(&mut self, _ticket: u64, store: String, _name: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        Err(no_state(&store))
+    }
+
+    fn put(&mut self, _ticket: u64, store: String, _name: String, _value: Vec<u8>) -> wasmtime::Result<()> {
+        Err(no_state(&store))
+    }
+
+    fn delete(&mut self, _ticket: u64, store: String, _name: String) -> wasmtime::Result<()> {
+        Err(no_state(&store))
+    }
+}
+
+fn no_timers() -> wasmtime::Error {
+    BrokenRule("the plugin used a timer, but its pipeline grants no timers".to_owned()).into()
+}
+
+impl timers::Host for View {
+    fn set(&mut self, _ticket: u64, _name: String, _clock: types::Clock, _at_ms: u64) -> wasmtime::Result<()> {
+        Err(no_timers())
+    }
+
+    fn clear(&mut self, _ticket: u64, _name: String, _clock: types::Clock) -> wasmtime::Result<()> {
+        Err(no_timers())
+    }
+}
+
+impl log::Host for View {
+    fn write(&mut self, ticket: Option<u64>, level: log::Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            log::Level::Debug => LogLevel::Debug,
+            log::Level::Info => LogLevel::Info,
+            log::Level::Warn => LogLevel::Warn,
+            log::Level::Error => LogLevel::Error,
+        };
+        let limits = Arc::clone(&self.limits);
+        self.report(ticket).log(level, &message, &limits);
+        Ok(())
+    }
+}
+
+impl metrics::Host for View {
+    fn count(
+        &mut self,
+        ticket: Option<u64>,
+        name: String,
+        labels: Vec<(String, String)>,
+        by: u64,
+    ) -> wasmtime::Result<()> {
+        let limits = Arc::clone(&self.limits);
+        self.report(ticket).count(name, labels, by, &limits);
+        Ok(())
+    }
+
+    fn observe(
+        &mut self,
+        ticket: Option<u64>,
+        name: String,
+        labels: Vec<(String, String)>,
+        value: f64,
+    ) -> wasmtime::Result<()> {
+        let limits = Arc::clone(&self.limits);
+        self.report(ticket).observe(name, labels, value, &limits);
+        Ok(())
+    }
+}
+
+impl ResourceLimiter for View {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes.saturating_sub(current).saturating_add(desired);
+        if total > self.limits.memory_bytes_max {
+            self.memory_refused = true;
+            return Ok(false);
+        }
+        self.memory_bytes = total;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= self.limits.table_elements_max)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.core_instances_max
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.core_instances_max
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.core_instances_max
+    }
+}
