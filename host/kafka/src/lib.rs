@@ -1,1 +1,32 @@
-//! Placeholder.
+//! Kafka: the only crate that sees librdkafka. Records come in through [`consumer`], units go out through [`delivery`],
+//! progress is committed by [`commit`]. Nothing here decides what is settled, and nothing here reads an event.
+//!
+//! Threads: one polls the consumer and runs its rebalances, one commits, one serves the producer's delivery reports.
+//! Between them and the rest of the host go batches over bounded channels.
+//!
+//! In reading order: [`config`], [`error`], [`consumer`], [`commit`], [`delivery`], [`cluster`]; the rest are tools.
+
+pub mod cluster;
+pub mod commit;
+pub mod config;
+pub mod consumer;
+pub mod delivery;
+pub mod error;
+pub mod mock;
+pub mod reader;
+pub mod statistics;
+pub mod topics;
+pub mod writer;
+
+mod batch;
+mod context;
+mod epochs;
+mod flight;
+mod outbox;
+mod poller;
+mod raw;
+mod rebalance;
+mod start;
+
+#[cfg(test)]
+mod tests;

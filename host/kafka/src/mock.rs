@@ -1,0 +1,164 @@
+//! An embedded cluster: librdkafka's in-process stand-in for brokers, for the quickstart, the examples and tests of this
+//! crate. It never judges guarantees: it has no transactions, no fencing, no retention worth the name, no size limits, and
+//! forgets everything when it ends. A host refuses to run on it outside of the demo ([`is_embedded`]).
+
+use crate::context::LogContext;
+use crate::error::KafkaError;
+use crate::raw;
+use rdkafka::ClientConfig;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::KafkaError as Native;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use std::time::Duration;
+
+/// What the ids of embedded clusters begin with.
+const ID_PREFIX: &str = "mockCluster";
+
+/// True for the id of an embedded cluster. A real one has 22 characters of base64.
+pub fn is_embedded(cluster_id: &str) -> bool {
+    cluster_id.starts_with(ID_PREFIX)
+}
+
+/// A request that an embedded cluster can be made to refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Writing records.
+    Produce,
+    /// Reading records.
+    Fetch,
+    /// Committing offsets.
+    OffsetCommit,
+    /// Reading committed offsets.
+    OffsetFetch,
+    /// Reading the oldest or newest offset.
+    ListOffsets,
+}
+
+/// What an embedded cluster answers instead of doing what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The connection breaks.
+    Disconnect,
+    /// The coordinator is somewhere else.
+    NotCoordinator,
+    /// The coordinator is not ready.
+    CoordinatorLoading,
+    /// The group has moved on.
+    IllegalGeneration,
+    /// The commit metadata is too large.
+    OffsetMetadataTooLarge,
+    /// The record is too large.
+    RecordTooLarge,
+    /// The leader is somewhere else.
+    NotLeader,
+    /// We may not.
+    Unauthorised,
+}
+
+/// A running embedded cluster; it ends when it is dropped.
+pub struct EmbeddedCluster {
+    /// The cluster lives inside this client, which does nothing else.
+    keeper: BaseProducer<LogContext>,
+    bootstrap: String,
+}
+
+impl EmbeddedCluster {
+    /// Starts `brokers` brokers on ports of 127.0.0.1 that the system chooses.
+    ///
+    /// # Errors
+    /// librdkafka cannot start it.
+    pub fn start(brokers: u16) -> Result<Self, KafkaError> {
+        let starting = |error: Native| KafkaError::native("starting the embedded cluster", &error);
+        let mut config = ClientConfig::new();
+        config.set("test.mock.num.brokers", brokers.to_string()).set("client.id", "millrace-embedded");
+        let keeper = BaseProducer::from_config_and_context(&config, LogContext).map_err(starting)?;
+        raw::start_groups_at_once(keeper.client());
+        let bootstrap = match keeper.client().mock_cluster() {
+            Some(cluster) => cluster.bootstrap_servers(),
+            None => return Err(KafkaError::Start { message: "librdkafka made no embedded cluster".to_owned() }),
+        };
+        Ok(Self { keeper, bootstrap })
+    }
+
+    /// Where clients begin: `host:port`, separated by commas. Other processes of this machine may use it too.
+    pub fn brokers(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// Creates a topic.
+    ///
+    /// # Errors
+    /// The topic exists, or its name or partition count is impossible.
+    pub fn create_topic(&self, topic: &str, partitions: u16) -> Result<(), KafkaError> {
+        self.with(|cluster| cluster.create_topic(topic, i32::from(partitions), 1))
+    }
+
+    /// Makes every answer of every broker take `round_trip` from now on.
+    ///
+    /// # Errors
+    /// The broker does not exist.
+    pub fn slow_down(&self, brokers: u16, round_trip: Duration) -> Result<(), KafkaError> {
+        (1..=i32::from(brokers)).try_for_each(|id| self.with(|cluster| cluster.broker_round_trip_time(id, round_trip)))
+    }
+
+    /// Cuts a broker off; it keeps its records.
+    ///
+    /// # Errors
+    /// The broker does not exist.
+    pub fn cut_off(&self, broker: u16) -> Result<(), KafkaError> {
+        self.with(|cluster| cluster.broker_down(i32::from(broker)))
+    }
+
+    /// Brings a broker back.
+    ///
+    /// # Errors
+    /// The broker does not exist.
+    pub fn bring_back(&self, broker: u16) -> Result<(), KafkaError> {
+        self.with(|cluster| cluster.broker_up(i32::from(broker)))
+    }
+
+    /// Answers the next requests of a kind with these refusals, in this order, one each.
+    ///
+    /// # Errors
+    /// Never with a running cluster.
+    pub fn refuse(&self, request: Request, refusals: &[Refusal]) -> Result<(), KafkaError> {
+        let codes: Vec<_> = refusals.iter().map(|refusal| code(*refusal)).collect();
+        self.with(|cluster| {
+            cluster.request_errors(api_key(request), &codes);
+            Ok(())
+        })
+    }
+
+    fn with(&self, act: impl FnOnce(&MockCluster<'_, LogContext>) -> Result<(), Native>) -> Result<(), KafkaError> {
+        let acting = |error: Native| KafkaError::native("changing the embedded cluster", &error);
+        match self.keeper.client().mock_cluster() {
+            Some(cluster) => act(&cluster).map_err(acting),
+            None => Err(KafkaError::Start { message: "the embedded cluster has ended".to_owned() }),
+        }
+    }
+}
+
+fn api_key(request: Request) -> RDKafkaApiKey {
+    match request {
+        Request::Produce => RDKafkaApiKey::Produce,
+        Request::Fetch => RDKafkaApiKey::Fetch,
+        Request::OffsetCommit => RDKafkaApiKey::OffsetCommit,
+        Request::OffsetFetch => RDKafkaApiKey::OffsetFetch,
+        Request::ListOffsets => RDKafkaApiKey::ListOffsets,
+    }
+}
+
+fn code(refusal: Refusal) -> RDKafkaRespErr {
+    match refusal {
+        Refusal::Disconnect => RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT,
+        Refusal::NotCoordinator => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+        Refusal::CoordinatorLoading => RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        Refusal::IllegalGeneration => RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+        Refusal::OffsetMetadataTooLarge => RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE,
+        Refusal::RecordTooLarge => RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+        Refusal::NotLeader => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        Refusal::Unauthorised => RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    }
+}
