@@ -1,0 +1,213 @@
+//! The configuration of a host: one YAML file, read into plain structs without any YAML in them, or all of its mistakes
+//! at once. Each key is declared once, in the function that reads it (`config/*.rs`); the reference is made from those.
+//!
+//! What needs the plugin or the network to be known is not here: see `check.rs`.
+
+mod kafka;
+mod kinds;
+mod limits;
+mod mediawiki;
+mod mistake;
+mod pipeline;
+mod quantity;
+mod reader;
+mod rules;
+mod tree;
+
+pub use limits::{PipelineLimits, RetryLimits};
+pub use mediawiki::MediaWikiConfig;
+pub use mistake::{Mistake, Mistakes, Position, printable};
+pub use pipeline::{DeliveryConfig, ErrorsConfig, InputConfig, LookupGrant, OrderConfig, OutputConfig, PipelineConfig};
+pub use quantity::{show_duration, show_size};
+pub(crate) use reader::{Declaration, Presence};
+
+use millrace_kafka::config::ClusterConfig;
+use reader::{Desk, Section, key};
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The most worker threads that a file may ask for.
+const WORKERS_MAX: u64 = 512;
+
+/// A whole host.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// The file that it was read from.
+    pub file: PathBuf,
+    /// The Kafka clusters by name; pipelines hold their own copies.
+    pub clusters: BTreeMap<String, ClusterConfig>,
+    /// The wikis that plugins may ask. None: no plugin may ask a wiki.
+    pub mediawiki: Option<MediaWikiConfig>,
+    /// Where plugins are kept.
+    pub plugins: PluginsConfig,
+    /// The admin server. None: there is none.
+    pub admin: AdminConfig,
+    /// What is logged and how.
+    pub log: LogConfig,
+    /// The pipelines, at least one.
+    pub pipelines: Vec<PipelineConfig>,
+    /// Threads that run plugins, at least one.
+    pub workers: usize,
+}
+
+/// Where plugins are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginsConfig {
+    /// A private directory for compiled code. None: plugins are compiled at every start.
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// The admin server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where it listens. Port 0: the system chooses, and the log says which.
+    pub listen: SocketAddr,
+}
+
+/// What is logged and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// How lines look.
+    pub format: LogFormat,
+    /// The least serious lines that are written.
+    pub level: tracing::Level,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text where a person looks at a terminal, JSON otherwise.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl HostConfig {
+    /// Reads the file and everything that it names.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn load(file: &Path) -> Result<Self, Mistakes> {
+        let wrong = |list| Mistakes { file: file.to_owned(), list };
+        let text = read_text(file).map_err(|mistake| wrong(vec![mistake]))?;
+        let root = tree::parse(&text).map_err(|mistake| wrong(vec![mistake]))?;
+        let desk = Desk::reading(file.parent().unwrap_or(Path::new("")));
+        let config = Section::read(&desk, String::new(), Some(&root), |section| read_host(section, file));
+        let list = desk.into_mistakes();
+        if list.is_empty() { Ok(config) } else { Err(wrong(list)) }
+    }
+}
+
+/// Every key that a file may have, in the order in which they are read.
+pub(crate) fn declarations() -> Vec<Declaration> {
+    let desk = Desk::documenting();
+    Section::read(&desk, String::new(), None, |section| drop(read_host(section, Path::new(""))));
+    desk.into_declarations()
+}
+
+fn read_text(file: &Path) -> Result<String, Mistake> {
+    let mistake = |problem: String, remedy: &str| Mistake {
+        position: Position::default(),
+        key: String::new(),
+        problem,
+        remedy: remedy.to_owned(),
+    };
+    let unreadable = |error: std::io::Error| {
+        mistake(format!("the file cannot be read: {error}"), "name a file that exists and that you may read")
+    };
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    opened.take(tree::FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > tree::FILE_BYTES_MAX {
+        let problem = format!("the file is larger than {}", show_size(tree::FILE_BYTES_MAX));
+        return Err(mistake(problem, "split the host: one file describes one host"));
+    }
+    String::from_utf8(bytes).map_err(|_not_utf8| mistake("the file is not UTF-8 text".to_owned(), "save it as UTF-8"))
+}
+
+fn read_host(section: &Section<'_>, file: &Path) -> HostConfig {
+    let clusters = section
+        .section(key("kafka", "Where Kafka is."), kafka::read)
+        .unwrap_or_else(|| missing(section, "kafka", "add `kafka: { clusters: ... }`"));
+    let pipelines_doc = key("pipelines", "The pipelines: one plugin each, with its streams, settings, grants and limits.");
+    let pipelines = section.list(pipelines_doc, |pipeline| pipeline::read(pipeline, &clusters));
+    if pipelines.is_empty() {
+        section.mistake("pipelines", "there is no pipeline", "add at least one");
+    }
+    let config = HostConfig {
+        file: file.to_owned(),
+        mediawiki: section
+            .section(key("mediawiki", "The wikis that plugins may ask. Without it they may ask none."), mediawiki::read),
+        plugins: section.defaults(key("plugins", "Where plugins are kept."), read_plugins),
+        admin: section.defaults(key("admin", "The server of `/metrics`, `/healthz` and `/readyz`."), read_admin),
+        log: section.defaults(key("log", "What is logged, and how."), read_log),
+        workers: read_workers(section),
+        clusters,
+        pipelines,
+    };
+    rules::check(section, &config);
+    config
+}
+
+fn missing<T: Default>(section: &Section<'_>, name: &str, remedy: &str) -> T {
+    section.mistake(name, "this section is missing", remedy);
+    T::default()
+}
+
+fn read_plugins(section: &Section<'_>) -> PluginsConfig {
+    PluginsConfig {
+        cache_dir: section
+            .path(key("cache_dir", "A directory for compiled code, made if absent, readable for the host only."), "path of a directory")
+            .optional("plugins are compiled at every start"),
+    }
+}
+
+fn read_admin(section: &Section<'_>) -> AdminConfig {
+    /// Loopback, beside the ports that Prometheus exporters commonly have.
+    const LISTEN: &str = "127.0.0.1:9180";
+    const KIND: &str = "address and port like 127.0.0.1:9180";
+    let parse = |text: &str| text.parse::<SocketAddr>().map_err(|_no_address| format!("expected an {KIND}"));
+    let default = SocketAddr::from(([127, 0, 0, 1], 9180));
+    let listen = section
+        .parsed(key("listen", "Where the server listens; port 0 takes any free one, and the log says which."), KIND, parse)
+        .or(default, LISTEN);
+    let allow_remote = section
+        .flag(key("allow_remote", "Whether others than this machine may connect. The server asks nobody who they are."))
+        .or(false, "false");
+    if !listen.ip().is_loopback() && !allow_remote {
+        let problem = format!("{} can be reached from other machines, and the server asks nobody who they are", listen.ip());
+        section.mistake("listen", problem, "listen on 127.0.0.1, or set `allow_remote: true` where the network protects it");
+    }
+    AdminConfig { listen }
+}
+
+fn read_log(section: &Section<'_>) -> LogConfig {
+    const FORMATS: &[(&str, LogFormat)] =
+        &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+    const LEVELS: &[(&str, tracing::Level)] = &[
+        ("error", tracing::Level::ERROR),
+        ("warn", tracing::Level::WARN),
+        ("info", tracing::Level::INFO),
+        ("debug", tracing::Level::DEBUG),
+    ];
+    LogConfig {
+        format: section
+            .word(key("format", "How lines look: `auto` is text on a terminal and JSON otherwise."), FORMATS)
+            .or(LogFormat::Auto, "auto"),
+        level: section
+            .word(key("level", "The least serious lines that are written."), LEVELS)
+            .or(tracing::Level::INFO, "info"),
+    }
+}
+
+fn read_workers(section: &Section<'_>) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = section
+        .count(key("workers", "Threads that run plugins."), 1..=WORKERS_MAX)
+        .or(u64::try_from(cores).unwrap_or(1), "the number of cores");
+    usize::try_from(workers).unwrap_or(1)
+}

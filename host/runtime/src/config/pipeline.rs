@@ -1,0 +1,348 @@
+//! `pipelines[]`: one plugin with its streams, settings, grants and limits. What can only be known once the plugin is
+//! loaded is checked in `binding.rs`.
+
+use super::limits::{self, PipelineLimits};
+use super::mediawiki::{DOMAINS, domain_pattern};
+use super::quantity::{KIB, MIB, parse_time, show_size};
+use super::reader::{Section, key};
+use super::tree::{Node, Value};
+use millrace_kafka::config::{ClusterConfig, Compression, StartPosition};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The largest record that an output takes where nothing else is said: what the platform's large topics take.
+pub const MESSAGE_BYTES: u64 = 10 * MIB;
+
+/// One pipeline.
+#[derive(Clone, Debug)]
+pub struct PipelineConfig {
+    /// Its name: part of every `meta.id`, so renaming it makes new ids.
+    pub name: String,
+    /// The plugin's file.
+    pub plugin: PathBuf,
+    /// The plugin's settings, as JSON.
+    pub settings: serde_json::Value,
+    /// What is promised about outputs.
+    pub delivery: DeliveryConfig,
+    /// Which events run one after the other.
+    pub order: OrderConfig,
+    /// The cluster that is read.
+    pub cluster: ClusterConfig,
+    /// The cluster that is written.
+    pub output_cluster: ClusterConfig,
+    /// The consumer group.
+    pub group: String,
+    /// Where a partition begins that the group has no progress of.
+    pub start: StartPosition,
+    /// The plugin's inputs by name. An input that is not here is bound to the stream of its own name.
+    pub inputs: BTreeMap<String, InputConfig>,
+    /// The plugin's outputs by name. Every output of the plugin must be here.
+    pub outputs: BTreeMap<String, OutputConfig>,
+    /// Where error events go.
+    pub errors: ErrorsConfig,
+    /// What the plugin may ask.
+    pub lookups: LookupGrant,
+    /// What the pipeline may hold and how long it may take.
+    pub limits: PipelineLimits,
+    /// How outputs are compressed.
+    pub compression: Compression,
+}
+
+/// What is promised about outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryConfig {
+    /// Every output is written once or, after a crash, more than once, with the same `meta.id`.
+    AtLeastOnce,
+}
+
+/// Which events run one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderConfig {
+    /// Those with equal keys in one partition; those without a key share one lane per partition.
+    Key,
+    /// Those of one partition.
+    Partition,
+}
+
+/// A stream that feeds an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputConfig {
+    /// The stream's name.
+    pub stream: String,
+    /// The topics behind it. Never empty.
+    pub topics: Vec<String>,
+}
+
+/// A stream that takes an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// The stream's name: `meta.stream`.
+    pub stream: String,
+    /// The topic that is written.
+    pub topic: String,
+    /// The schema's URI: `$schema`.
+    pub schema: String,
+    /// The fields of the key, in order: name and JSON Pointer. Empty: no key.
+    pub key: Vec<(String, String)>,
+    /// The largest record, in bytes; a larger one becomes an error event.
+    pub message_bytes_max: u64,
+}
+
+/// The stream of error events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorsConfig {
+    /// The stream's name.
+    pub stream: String,
+    /// The topic that is written.
+    pub topic: String,
+    /// The largest record, in bytes; an error event is cut down to fit.
+    pub message_bytes_max: u64,
+}
+
+/// What a plugin may ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LookupGrant {
+    /// The kinds of lookup: `revision`, `compare`, `html`, `query`, `http`.
+    pub kinds: Vec<String>,
+    /// The wikis. None: all that the host knows.
+    pub wikis: Option<Vec<String>>,
+}
+
+const DELIVERIES: &[(&str, DeliveryConfig)] = &[("at_least_once", DeliveryConfig::AtLeastOnce)];
+const ORDERS: &[(&str, OrderConfig)] = &[("key", OrderConfig::Key), ("partition", OrderConfig::Partition)];
+const COMPRESSIONS: &[(&str, Compression)] = &[
+    ("none", Compression::None),
+    ("snappy", Compression::Snappy),
+    ("lz4", Compression::Lz4),
+    ("zstd", Compression::Zstd),
+    ("gzip", Compression::Gzip),
+];
+
+/// Reads one pipeline.
+pub(crate) fn read(section: &Section<'_>, clusters: &BTreeMap<String, ClusterConfig>) -> PipelineConfig {
+    let name = section
+        .parsed(key("name", "The pipeline's name, in metrics, logs and every `meta.id`."), NAME, name)
+        .required();
+    let (cluster, output_cluster) = read_clusters(section, clusters);
+    PipelineConfig {
+        plugin: section.file(key("plugin", "The plugin's file, a WebAssembly component.")).required(),
+        settings: section
+            .value(key("settings", "What the plugin is configured with."), "section that the plugin understands", json)
+            .or(serde_json::Value::Object(serde_json::Map::new()), "none"),
+        delivery: section
+            .word(key("delivery", "What is promised about outputs."), DELIVERIES)
+            .or(DeliveryConfig::AtLeastOnce, "at_least_once"),
+        order: section
+            .word(key("order", "Which events run one after the other: those of a key, or of a partition."), ORDERS)
+            .or(OrderConfig::Key, "key"),
+        cluster,
+        output_cluster,
+        group: section
+            .text(key("group", "The consumer group; no two pipelines may share one."))
+            .or(format!("millrace.{name}"), "millrace.<name>"),
+        start: read_start(section),
+        inputs: section
+            .named(key("inputs", "The streams that feed the plugin's inputs, by the input's name."), read_input)
+            .into_iter()
+            .collect(),
+        outputs: section
+            .named(key("outputs", "The streams that take the plugin's outputs, by the output's name."), read_output)
+            .into_iter()
+            .collect(),
+        errors: read_errors(section, &name),
+        lookups: section
+            .section(key("lookups", "What the plugin may ask; without it, nothing."), read_grant)
+            .unwrap_or_default(),
+        limits: section
+            .defaults(key("limits", "What the pipeline may hold and how long it may take."), limits::read),
+        compression: section
+            .word(key("compression", "How outputs are compressed."), COMPRESSIONS)
+            .or(Compression::Snappy, "snappy"),
+        name,
+    }
+}
+
+fn read_clusters(section: &Section<'_>, clusters: &BTreeMap<String, ClusterConfig>) -> (ClusterConfig, ClusterConfig) {
+    let known = |text: &str| match clusters.get(text) {
+        Some(cluster) => Ok(cluster.clone()),
+        None => {
+            let names: Vec<&str> = clusters.keys().map(String::as_str).collect();
+            Err(format!("expected one of the clusters {}", names.join(", ")))
+        }
+    };
+    let cluster = section
+        .parsed(key("cluster", "The cluster that is read."), "name of a cluster", known)
+        .required_or(ClusterConfig::plain(""));
+    let output_cluster = section
+        .parsed(key("output_cluster", "The cluster that is written."), "name of a cluster", known)
+        .or(cluster.clone(), "that of `cluster`");
+    (cluster, output_cluster)
+}
+
+fn read_start(section: &Section<'_>) -> StartPosition {
+    const KIND: &str = "earliest | latest | time like 2026-01-01T00:00:00Z";
+    let parse = |text: &str| match text {
+        "earliest" => Ok(StartPosition::Earliest),
+        "latest" => Ok(StartPosition::Latest),
+        time => parse_time(time).map(StartPosition::Timestamp).map_err(|_no_time| format!("expected {KIND}")),
+    };
+    let start = key("start", "Where a partition begins that the group has no progress of yet.");
+    section.parsed(start, KIND, parse).required_or(StartPosition::Earliest)
+}
+
+fn read_input(name: &str, section: &Section<'_>) -> InputConfig {
+    let stream = section
+        .parsed(key("stream", "The stream's name."), STREAM, topic_name)
+        .or(name.to_owned(), "the input's name");
+    let topics = section
+        .texts(key("topics", "The topics behind the stream, one per data centre as a rule."), TOPICS, |topic| {
+            topic_name(topic).map(drop)
+        })
+        .or(vec![stream.clone()], "the topic of the stream's name");
+    if topics.is_empty() {
+        section.mistake("topics", "there is no topic", "name at least one, or remove the key");
+    }
+    InputConfig { stream, topics }
+}
+
+fn read_output(name: &str, section: &Section<'_>) -> OutputConfig {
+    let stream = section
+        .parsed(key("stream", "The stream's name: `meta.stream` of every output."), STREAM, topic_name)
+        .or(name.to_owned(), "the output's name");
+    OutputConfig {
+        topic: section
+            .parsed(key("topic", "The topic that is written."), "name of a topic", topic_name)
+            .or(stream.clone(), "the stream's name"),
+        schema: section
+            .parsed(key("schema", "The schema of the stream's events: `$schema`."), SCHEMA, schema_uri)
+            .required(),
+        key: section
+            .value(key("key", "The fields of the record's key, in this order, each a JSON Pointer."), KEY, key_fields)
+            .or(Vec::new(), "records without key"),
+        message_bytes_max: read_message_bytes(section),
+        stream,
+    }
+}
+
+fn read_errors(section: &Section<'_>, pipeline: &str) -> ErrorsConfig {
+    let default_stream = format!("{}.error", pipeline.replace('-', "_"));
+    let errors = key("errors", "The stream of error events: one for every event that cannot be worked on.");
+    section.defaults(errors, |section| {
+        let stream = section
+            .parsed(key("stream", "The stream's name."), STREAM, topic_name)
+            .or(default_stream, "<name>.error");
+        ErrorsConfig {
+            topic: section
+                .parsed(key("topic", "The topic that is written."), "name of a topic", topic_name)
+                .or(stream.clone(), "the stream's name"),
+            message_bytes_max: read_message_bytes(section),
+            stream,
+        }
+    })
+}
+
+fn read_message_bytes(section: &Section<'_>) -> u64 {
+    let largest = u64::try_from(millrace_kafka::config::MESSAGE_BYTES_MAX).unwrap_or(u64::MAX);
+    section
+        .size(
+            key("max_message_bytes", "The largest record that the topic takes (its `max.message.bytes`)."),
+            KIB..=largest,
+        )
+        .or(MESSAGE_BYTES, show_size(MESSAGE_BYTES))
+}
+
+fn read_grant(section: &Section<'_>) -> LookupGrant {
+    let kind = |text: &str| {
+        let known = ["revision", "compare", "html", "query", "http"];
+        if known.contains(&text) { Ok(()) } else { Err(format!("expected one of {}", known.join(", "))) }
+    };
+    LookupGrant {
+        kinds: section
+            .texts(key("kinds", "The kinds of lookup: revision, compare, html, query, http."), "list of kinds", kind)
+            .required(),
+        wikis: section
+            .texts(key("wikis", "The wikis, where not all that the host knows."), DOMAINS, domain_pattern)
+            .optional("all wikis of the section `mediawiki`"),
+    }
+}
+
+const NAME: &str = "letters, digits, `_`, `-` and `.`, 64 at most";
+const STREAM: &str = "name of a stream";
+const TOPICS: &str = "list of topics";
+const SCHEMA: &str = "path of a schema with its version, like /mediawiki/page/change/1.2.0";
+const KEY: &str = "section of names with JSON Pointers, like `page_id: /page/page_id`";
+
+/// Checks a pipeline's name: it is part of labels, groups and ids.
+fn name(text: &str) -> Result<String, String> {
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let valid = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.len() <= 64 && text.chars().all(letter);
+    if valid { Ok(text.to_owned()) } else { Err(format!("expected {NAME}")) }
+}
+
+/// Checks the name of a topic by Kafka's rule.
+fn topic_name(text: &str) -> Result<String, String> {
+    /// Kafka's own bound.
+    const TOPIC_CHARS_MAX: usize = 249;
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let valid = !matches!(text, "" | "." | "..") && text.len() <= TOPIC_CHARS_MAX && text.chars().all(letter);
+    if valid { Ok(text.to_owned()) } else { Err("expected letters, digits, `_`, `-` and `.`".to_owned()) }
+}
+
+/// Checks a schema's URI: an absolute path without `..` that ends in a version.
+fn schema_uri(text: &str) -> Result<String, String> {
+    let version = |text: &str| {
+        let numbers: Vec<&str> = text.split('.').collect();
+        numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok())
+    };
+    let valid = text.strip_prefix('/').and_then(|path| path.rsplit_once('/')).is_some_and(|(title, last)| {
+        version(last) && title.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
+    });
+    if valid { Ok(text.to_owned()) } else { Err(format!("expected {SCHEMA}")) }
+}
+
+fn key_fields(node: &Node) -> Result<Vec<(String, String)>, String> {
+    if node.entries().is_empty() {
+        return Err(format!("expected {KEY}, found {}", node.describe()));
+    }
+    let field = |entry: &super::tree::Entry| match &entry.node.value {
+        Value::Plain(pointer) | Value::Quoted(pointer) if pointer.starts_with('/') => {
+            Ok((entry.key.clone(), pointer.clone()))
+        }
+        _ => Err(format!("expected a JSON Pointer for `{}`, found {}", entry.key, entry.node.describe())),
+    };
+    node.entries().iter().map(field).collect()
+}
+
+/// A YAML value as JSON. Plain scalars are what YAML 1.2's core schema says; a number keeps its text.
+fn json(node: &Node) -> Result<serde_json::Value, String> {
+    use serde_json::Value as Json;
+    match &node.value {
+        Value::Mapping(_) => object(node).map(Json::Object),
+        _ => Err(format!("expected a section with keys, found {}", node.describe())),
+    }
+}
+
+fn object(node: &Node) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    let mut object = serde_json::Map::new();
+    for entry in node.entries() {
+        if object.insert(entry.key.clone(), json_value(&entry.node)?).is_some() {
+            return Err(format!("the key `{}` at line {} stands there twice", entry.key, entry.position.line));
+        }
+    }
+    Ok(object)
+}
+
+fn json_value(node: &Node) -> Result<serde_json::Value, String> {
+    use serde_json::Value as Json;
+    Ok(match &node.value {
+        Value::Quoted(text) => Json::String(text.clone()),
+        Value::Plain(text) => match text.as_str() {
+            "" | "~" | "null" => Json::Null,
+            "true" => Json::Bool(true),
+            "false" => Json::Bool(false),
+            _ => serde_json::from_str(text).map_or_else(|_not_a_number| Json::String(text.clone()), Json::Number),
+        },
+        Value::List(items) => Json::Array(items.iter().map(json_value).collect::<Result<_, _>>()?),
+        Value::Mapping(_) => Json::Object(object(node)?),
+    })
+}

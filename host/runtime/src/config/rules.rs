@@ -1,0 +1,124 @@
+//! Rules that need more than one section to be seen: names that must differ, loops, grants without anything behind them.
+
+use super::HostConfig;
+use super::pipeline::PipelineConfig;
+use super::reader::Section;
+use std::collections::HashMap;
+
+/// Reports every breach.
+pub(crate) fn check(section: &Section<'_>, config: &HostConfig) {
+    unique(section, config, "name", "name", |pipeline| &pipeline.name);
+    unique(section, config, "group", "consumer group", |pipeline| &pipeline.group);
+    for (index, pipeline) in config.pipelines.iter().enumerate() {
+        topics(section, index, pipeline);
+        grants(section, config, index, pipeline);
+    }
+    loops(section, config);
+}
+
+/// No two pipelines share `what`.
+fn unique(
+    section: &Section<'_>,
+    config: &HostConfig,
+    key: &str,
+    what: &str,
+    value: impl Fn(&PipelineConfig) -> &String,
+) {
+    let mut first: HashMap<&String, usize> = HashMap::new();
+    for (index, pipeline) in config.pipelines.iter().enumerate() {
+        if pipeline.name.is_empty() {
+            continue;
+        }
+        let earlier = *first.entry(value(pipeline)).or_insert(index);
+        if earlier != index {
+            let problem = format!("pipelines[{earlier}] has the same {what}, `{}`", value(pipeline));
+            section.pipeline_mistake(index, &[key], problem, "give each pipeline its own");
+        }
+    }
+}
+
+/// A topic feeds one input, and a pipeline never reads what it writes.
+fn topics(section: &Section<'_>, index: usize, pipeline: &PipelineConfig) {
+    let mut readers: HashMap<&String, &String> = HashMap::new();
+    for (name, input) in &pipeline.inputs {
+        for topic in &input.topics {
+            if let Some(other) = readers.insert(topic, name) {
+                let problem = format!("the topic `{topic}` feeds the input `{other}` already");
+                section.pipeline_mistake(index, &["inputs", name, "topics"], problem, "name each topic once");
+            }
+        }
+    }
+    if pipeline.cluster != pipeline.output_cluster {
+        return;
+    }
+    let own = "a pipeline that reads what it writes never ends";
+    for (name, output) in &pipeline.outputs {
+        if readers.contains_key(&output.topic) {
+            let problem = format!("`{}` is an input of the same pipeline: {own}", output.topic);
+            section.pipeline_mistake(index, &["outputs", name, "topic"], problem, "write to another topic");
+        }
+        if output.topic == pipeline.errors.topic {
+            let problem = format!("`{}` takes the output `{name}` too", output.topic);
+            section.pipeline_mistake(index, &["errors", "topic"], problem, "give error events a topic of their own");
+        }
+    }
+    if readers.contains_key(&pipeline.errors.topic) {
+        let problem = format!("`{}` is an input of the same pipeline: {own}", pipeline.errors.topic);
+        section.pipeline_mistake(index, &["errors", "topic"], problem, "write to another topic");
+    }
+}
+
+/// What is granted exists.
+fn grants(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &PipelineConfig) {
+    let grant = &pipeline.lookups;
+    let asks_wikis = grant.kinds.iter().any(|kind| kind != "http");
+    let Some(mediawiki) = &config.mediawiki else {
+        if asks_wikis {
+            let problem = "no wiki is configured that could be asked".to_owned();
+            section.pipeline_mistake(index, &["lookups"], problem, "add the section `mediawiki`, or remove the grant");
+        }
+        return;
+    };
+    for wiki in grant.wikis.iter().flatten() {
+        if !mediawiki.wikis.iter().any(|known| covers(known, wiki)) {
+            let problem = format!("`{wiki}` is none of the wikis in `mediawiki.wikis`");
+            section.pipeline_mistake(index, &["lookups", "wikis"], problem, "add it there, or remove it here");
+        }
+    }
+}
+
+/// Whether the pattern `known` covers everything that `wanted` does.
+fn covers(known: &str, wanted: &str) -> bool {
+    let inside = |parent: &str| wanted.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'));
+    known == wanted || known.strip_prefix("*.").is_some_and(inside)
+}
+
+/// Pipelines that feed each other in a circle would never end.
+fn loops(section: &Section<'_>, config: &HostConfig) {
+    let pipelines = &config.pipelines;
+    let feeds = |from: usize, to: usize| match (pipelines.get(from), pipelines.get(to)) {
+        (Some(from), Some(to)) if from.output_cluster == to.cluster => {
+            let read = |topic: &String| to.inputs.values().any(|input| input.topics.contains(topic));
+            from.outputs.values().any(|output| read(&output.topic))
+        }
+        _ => false,
+    };
+    for start in 0..pipelines.len() {
+        let mut reached: Vec<usize> = (0..pipelines.len()).filter(|to| *to != start && feeds(start, *to)).collect();
+        let mut looked_at = 0;
+        while let Some(from) = reached.get(looked_at).copied() {
+            looked_at += 1;
+            if from > start && feeds(from, start) {
+                let name = pipelines.get(from).map_or("", |pipeline| &pipeline.name);
+                let problem = format!("its output comes back to it through `{name}`: the two would never end");
+                section.pipeline_mistake(start, &["outputs"], problem, "write to a topic that no pipeline before it reads");
+                break;
+            }
+            for to in 0..pipelines.len() {
+                if to != start && !reached.contains(&to) && feeds(from, to) {
+                    reached.push(to);
+                }
+            }
+        }
+    }
+}
