@@ -28,3 +28,6 @@ impl Plugin for Identity {
 }
 
 millrace_sdk::plugin!(Identity);
+
+#[cfg(test)]
+mod tests;

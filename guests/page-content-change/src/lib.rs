@@ -138,3 +138,6 @@ fn mismatch(role: &str, rev_id: u64, expected: &str, found: &str) -> Failure {
 }
 
 millrace_sdk::plugin!(PageContentChange);
+
+#[cfg(test)]
+mod tests;

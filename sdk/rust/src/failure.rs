@@ -71,10 +71,10 @@ impl LookupErrorKind {
     pub fn failure_kind(self) -> &'static str {
         match self {
             Self::Missing => "not_found",
-            Self::Denied => "denied",
-            Self::TooLarge => "too_large",
-            Self::Unavailable => "unavailable",
-            Self::Invalid => "invalid",
+            Self::Denied => "lookup_denied",
+            Self::TooLarge => "lookup_too_large",
+            Self::Unavailable => "lookup_unavailable",
+            Self::Invalid => "lookup_invalid",
         }
     }
 }
@@ -106,7 +106,7 @@ impl fmt::Display for LookupError {
 
 impl std::error::Error for LookupError {}
 
-/// `missing` becomes `not_found`, the other classes keep their word (with an underscore).
+/// `missing` becomes `not_found`, `too-large` becomes `lookup_too_large`, and so on: [`LookupErrorKind::failure_kind`].
 impl From<LookupError> for Failure {
     fn from(error: LookupError) -> Self {
         Self::new(error.kind.failure_kind(), error.message)

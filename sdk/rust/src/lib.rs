@@ -32,7 +32,7 @@ pub use lookup::MediaWiki;
 pub use lookup::revision::{Content, Revision, Slot};
 pub use outcome::{Emission, Outcome, Patch, pointer};
 pub use plugin::Plugin;
-pub use serde_json::json;
+pub use serde_json::{Value, json};
 pub use text::Text;
 
 /// Makes a crate the component of its plugin: `millrace_sdk::plugin!(MyPlugin);`, once, at the top level.

@@ -1,0 +1,57 @@
+//! Unit tests of a plugin without WebAssembly: a host in the test's own process, which answers lookups from recordings.
+//!
+//! It drives the same futures by the same turns as the real host, cuts events down to the declared fields, and applies
+//! patches, so what a test sees is what a stream would get before the host fills in the envelope (`meta`, `$schema`).
+//!
+//! ```
+//! use millrace_sdk::testing::{Host, Recording};
+//! use millrace_sdk::{Describe, Event, Failure, Input, MediaWiki, Outcome, Output, Plugin, Value, json};
+//!
+//! struct Sizer;
+//!
+//! impl Plugin for Sizer {
+//!     type Settings = ();
+//!     fn describe() -> Describe {
+//!         Describe::new("sizer", "1.0.0")
+//!             .input("changes", Input::new().fields(["/domain", "/rev_id"]))
+//!             .output("sizes", Output::new())
+//!             .lookup("revision")
+//!     }
+//!     fn new((): ()) -> Result<Self, String> {
+//!         Ok(Self)
+//!     }
+//!     async fn process(&self, event: Event, wiki: &MediaWiki) -> Result<Outcome, Failure> {
+//!         let change: std::collections::HashMap<&str, Value> = event.json()?;
+//!         let rev_id = change["rev_id"].as_u64().unwrap_or(0);
+//!         let revision = wiki.revision(change["domain"].as_str().unwrap_or(""), rev_id).await?;
+//!         Ok(event.patch().set("/size", &revision.content("main")?.size).emit("sizes"))
+//!     }
+//! }
+//!
+//! let mut host = Host::<Sizer>::new(json!({})).unwrap();
+//! host.record(Recording::answer(
+//!     "revision",
+//!     json!({"domain": "en.wikipedia.org", "rev_id": 7}),
+//!     json!({"rev_id": 7, "slots": {"main": {"model": "wikitext", "size": 5, "body": 0}}}),
+//!     ["Hello"],
+//! ));
+//! let decided = host.run("changes", &json!({"domain": "en.wikipedia.org", "rev_id": 7, "more": true}));
+//! assert_eq!(
+//!     decided.documents(),
+//!     [json!({"domain": "en.wikipedia.org", "rev_id": 7, "more": true, "size": 5})]
+//! );
+//! let decided = host.run("changes", &json!({"domain": "en.wikipedia.org", "rev_id": 8}));
+//! assert_eq!(decided.failure_kind(), Some("unrecorded"));
+//! ```
+//!
+//! Many such tests are better kept as folders: [`cases`].
+
+pub mod cases;
+pub(crate) mod desk;
+mod document;
+mod host;
+mod recording;
+
+pub use desk::Report;
+pub use host::{Decided, Decision, Emitted, Host};
+pub use recording::Recording;

@@ -1,0 +1,66 @@
+//! Recorded answers: what is asked, and what comes back.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// One recorded answer. It may be given any number of times.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    kind: String,
+    params: Value,
+    reply: Option<RecordedReply>,
+    error: Option<RecordedError>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordedReply {
+    pub(super) document: Value,
+    #[serde(default)]
+    pub(super) blobs: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordedError {
+    pub(super) kind: String,
+    pub(super) message: String,
+}
+
+impl Recording {
+    /// Asks of `kind` whose params have at least all of `params` get `document` and the blobs that it names by index.
+    pub fn answer<'a>(
+        kind: &str,
+        params: Value,
+        document: Value,
+        blobs: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let reply = RecordedReply { document, blobs: blobs.into_iter().map(str::to_owned).collect() };
+        Self { kind: kind.to_owned(), params, reply: Some(reply), error: None }
+    }
+
+    /// Asks of `kind` whose params have at least all of `params` get this error; `error` is the contract's word.
+    pub fn error(kind: &str, params: Value, error: &str, message: &str) -> Self {
+        let error = RecordedError { kind: error.to_owned(), message: message.to_owned() };
+        Self { kind: kind.to_owned(), params, reply: None, error: Some(error) }
+    }
+
+    /// Whether this answers that ask.
+    pub(super) fn suits(&self, kind: &str, params: &Value) -> bool {
+        let (Value::Object(recorded), Value::Object(asked)) = (&self.params, params) else { return false };
+        self.kind == kind && recorded.iter().all(|(name, value)| asked.get(name) == Some(value))
+    }
+
+    /// What is given; a recording with neither a reply nor an error says so.
+    pub(super) fn result(&self) -> Result<RecordedReply, RecordedError> {
+        match (&self.reply, &self.error) {
+            (Some(reply), None) => Ok(reply.clone()),
+            (None, Some(error)) => Err(error.clone()),
+            _ => Err(RecordedError {
+                kind: "invalid".to_owned(),
+                message: format!("recording of {} {}: one of `reply` and `error`", self.kind, json!(self.params)),
+            }),
+        }
+    }
+}
