@@ -1,0 +1,143 @@
+//! `./x guests [DIR]`: builds a workspace of plugins for WebAssembly and encodes each as a component.
+//!
+//! A component lands in `<target directory>/components/<crate name>.wasm`. What a plugin may import is not judged
+//! here; the host does that when it loads one.
+
+mod encode;
+mod toolchain;
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::progress::say;
+use crate::step::line;
+use crate::tree;
+pub(crate) use toolchain::Toolchain;
+
+/// Arguments of `./x guests`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GuestsArgs {
+    /// A folder with the Cargo.toml of a plugin or of a workspace of plugins; without it, guests/ of this repository.
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// The same by its manifest: a Cargo.toml or its folder.
+    #[arg(long, value_name = "PATH", conflicts_with = "directory")]
+    manifest_path: Option<PathBuf>,
+}
+
+/// Builds the plugins and tells where each component is.
+///
+/// # Errors
+/// When there is no manifest, no usable WebAssembly target, or a plugin does not compile or encode.
+pub(crate) fn run(args: GuestsArgs) -> anyhow::Result<()> {
+    let manifest = manifest_of(args.manifest_path.or(args.directory))?;
+    for component in build(&manifest)? {
+        let kilobytes = std::fs::metadata(&component)?.len().div_ceil(1000);
+        say(&format!("{} ({kilobytes} kB)", component.display()));
+    }
+    Ok(())
+}
+
+/// Builds every plugin of the workspace at `manifest` and answers the paths of the components, by name.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn build(manifest: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let toolchain = Toolchain::choose()?;
+    let mut components = Vec::new();
+    for core in build_cores(&toolchain, manifest)? {
+        components.push(encode::up_to_date(&core)?);
+    }
+    if components.is_empty() {
+        bail!("{} has no plugin: none of its crates has crate-type = [\"cdylib\"]", manifest.display());
+    }
+    components.sort();
+    Ok(components)
+}
+
+/// A core module that cargo made, and where its component belongs.
+#[derive(Debug)]
+struct Core {
+    module: PathBuf,
+    component: PathBuf,
+}
+
+fn manifest_of(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let Some(path) = given else { return Ok(tree::guests_manifest()) };
+    let manifest = if path.is_dir() { path.join("Cargo.toml") } else { path };
+    if !manifest.is_file() {
+        bail!("{} is not there: name a folder that has a Cargo.toml", manifest.display());
+    }
+    Ok(std::path::absolute(manifest)?)
+}
+
+fn build_cores(toolchain: &Toolchain, manifest: &Path) -> anyhow::Result<Vec<Core>> {
+    let mut command = toolchain.cargo(manifest);
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {}", line(&command)))?;
+    let output = child.stdout.take().context("cargo has no stdout")?;
+    let mut cores = Vec::new();
+    for message in serde_json::Deserializer::from_reader(BufReader::new(output)).into_iter::<Value>() {
+        cores.extend(core_of(&message.context("cargo's messages are not JSON")?));
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("the plugins of {} do not compile ({status}); cargo's message is above", manifest.display());
+    }
+    Ok(cores)
+}
+
+/// The core module that one of cargo's messages tells of: `target/wasm32-unknown-unknown/release/<name>.wasm`.
+fn core_of(message: &Value) -> Option<Core> {
+    let is_plugin = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "cdylib");
+    if message["reason"] != "compiler-artifact" || !is_plugin {
+        return None;
+    }
+    let files = message["filenames"].as_array()?.iter().filter_map(Value::as_str);
+    let module = PathBuf::from(files.into_iter().find(|file| file.ends_with(".wasm"))?);
+    let name = message["target"]["name"].as_str()?.replace('_', "-");
+    let target_directory = module.parent()?.parent()?.parent()?;
+    let component = target_directory.join("components").join(format!("{name}.wasm"));
+    Some(Core { module, component })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_core(kind: &str, file: &str, expected: Option<&str>) {
+        let message = json!({
+            "reason": "compiler-artifact",
+            "target": {"kind": [kind], "name": "page_content_change"},
+            "filenames": [file],
+        });
+        let found = core_of(&message).map(|core| core.component);
+        assert_eq!(found.as_deref(), expected.map(Path::new));
+    }
+
+    #[test]
+    fn component_lies_in_the_target_directory_under_the_crate_name() {
+        let module = "/p/target/wasm32-unknown-unknown/release/page_content_change.wasm";
+        check_core("cdylib", module, Some("/p/target/components/page-content-change.wasm"));
+    }
+
+    #[test]
+    fn libraries_and_native_artifacts_are_no_components() {
+        check_core("rlib", "/p/target/wasm32-unknown-unknown/release/libsdk.rlib", None);
+        check_core("cdylib", "/p/target/release/libpage.so", None);
+    }
+
+    #[test]
+    fn a_folder_without_manifest_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("{:#}", manifest_of(Some(folder.path().to_owned())).unwrap_err());
+        assert!(text.contains("Cargo.toml is not there"), "{text}");
+    }
+}
