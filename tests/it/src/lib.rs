@@ -1,1 +1,187 @@
-//! Placeholder.
+//! The harness of the end-to-end tests: one real broker for all of them, and a [`Stage`] each, with topics and a host of
+//! its own. What is judged here runs as it does for users: the real binary, a real broker, a real configuration file.
+
+#![forbid(unsafe_code)]
+
+use anyhow::{Context as _, ensure};
+use millrace_bed::api::StandIn;
+use millrace_bed::enrichment::Enrichment;
+use millrace_bed::events::Change;
+use millrace_bed::host::{Host, Metrics, guest, millrace_binary};
+use millrace_bed::world::World;
+use millrace_flow::record::{OutputRecord, Record, TopicPartition};
+use millrace_kafka::config::{ClusterConfig, ProducerConfig};
+use millrace_kafka::reader::{Isolation, TopicReader, committed};
+use millrace_kafka::writer::Writer;
+use millrace_services::{Kafka, KafkaOptions, ScramUser, Topic};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long anything may take to happen; on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The broker of this test binary, with TLS and SCRAM listeners beside the plain one. Started by the first test that needs
+/// it. It dies with the process.
+pub fn kafka() -> anyhow::Result<&'static Kafka> {
+    static KAFKA: OnceLock<Kafka> = OnceLock::new();
+    static STARTING: Mutex<()> = Mutex::new(());
+    if let Some(kafka) = KAFKA.get() {
+        return Ok(kafka);
+    }
+    let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(kafka) = KAFKA.get() {
+        return Ok(kafka);
+    }
+    let user = ScramUser { name: "millrace".to_owned(), password: "grind-slowly".to_owned() };
+    let kafka = Kafka::start(KafkaOptions { user: Some(user), ..KafkaOptions::default() })?;
+    Ok(KAFKA.get_or_init(|| kafka))
+}
+
+/// One test's world: topics, API, a place for files, the host's configuration.
+pub struct Stage {
+    /// The host's configuration; change it before the host is started.
+    pub enrichment: Enrichment,
+    /// How to reach the broker.
+    pub cluster: ClusterConfig,
+    /// What pages say.
+    pub world: Arc<World>,
+    /// The API.
+    pub api: StandIn,
+    folder: tempfile::TempDir,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Stage {
+    /// Topics `NAME.in|out|error` with `partitions` each, an API that answers after `latency`, and `plugin` in between.
+    pub fn set(name: &str, plugin: &str, partitions: i32, latency: Duration) -> anyhow::Result<Self> {
+        let kafka = kafka()?;
+        let large = &[("max.message.bytes", "10485760")];
+        let topic = |end: &str| Topic::new(&format!("{name}.{end}"), partitions, large);
+        kafka.create_topics(&[topic("in"), topic("out"), topic("error")])?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let world = Arc::new(World::new(16, 2_000));
+        let api = runtime.block_on(StandIn::start(Arc::clone(&world), latency))?;
+        let enrichment = Enrichment::new(name, &kafka.bootstrap(), &api.url(), &guest(plugin)?);
+        let cluster = ClusterConfig::plain(kafka.bootstrap());
+        Ok(Self { enrichment, cluster, world, api, folder: tempfile::tempdir()?, _runtime: runtime })
+    }
+
+    /// Starts the host and waits until it has its partitions.
+    pub fn start(&self) -> anyhow::Result<Host> {
+        let mut host = self.start_unready()?;
+        host.wait_ready()?;
+        Ok(host)
+    }
+
+    /// Starts the host.
+    pub fn start_unready(&self) -> anyhow::Result<Host> {
+        Host::start(&millrace_binary()?, self.folder.path(), &self.enrichment.yaml())
+    }
+
+    /// Where the host's files are.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Writes changes to the input topic, in order.
+    pub fn feed<'a>(&self, changes: impl IntoIterator<Item = Change<'a>>) -> anyhow::Result<()> {
+        let records = changes.into_iter().map(|change| {
+            record(&self.enrichment.input, Some(change.key().into_bytes()), Some(change.event(&self.world).into_bytes()))
+        });
+        self.feed_records(records)
+    }
+
+    /// Writes records as they are.
+    pub fn feed_records(&self, records: impl IntoIterator<Item = OutputRecord>) -> anyhow::Result<()> {
+        let writer = Writer::new(&ProducerConfig::new(self.cluster.clone()))?;
+        for record in records {
+            writer.write(&record)?;
+        }
+        Ok(writer.flush(60_000)?)
+    }
+
+    /// Waits until `count` events have an outcome and none is in flight, and checks that the books add up.
+    pub fn settle(&self, host: &mut Host, count: u64) -> anyhow::Result<Metrics> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            ensure!(host.is_running(), "millrace ended:\n{}", host.log_tail());
+            if let Ok(metrics) = host.metrics() {
+                let settled = settled(&metrics);
+                if settled as u64 >= count {
+                    let came = metrics.sum("millrace_events_in_total", &[]);
+                    let in_flight = metrics.sum("millrace_events_in_flight", &[]);
+                    ensure!(came == settled + in_flight, "in {came} is not settled {settled} + in flight {in_flight}");
+                    return Ok(metrics);
+                }
+                ensure!(Instant::now() < until, "{settled} of {count} settled:\n{}", host.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Every output.
+    pub fn outputs(&self) -> anyhow::Result<Vec<Record>> {
+        self.read(&self.enrichment.output)
+    }
+
+    /// Every error event.
+    pub fn errors(&self) -> anyhow::Result<Vec<Record>> {
+        self.read(&self.enrichment.errors)
+    }
+
+    fn read(&self, topic: &str) -> anyhow::Result<Vec<Record>> {
+        Ok(TopicReader::open(&self.cluster, topic, Isolation::ReadCommitted)?.take_all(30_000)?)
+    }
+
+    /// Waits until the group has committed everything up to the end of the input, and nothing beyond.
+    pub fn committed_to_the_end(&self, count: i64) -> anyhow::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let progress = committed(&self.cluster, &self.enrichment.group(), &self.enrichment.input)?;
+            let sum: i64 = progress.values().filter_map(|progress| progress.offset).sum();
+            ensure!(sum <= count, "{sum} is committed of {count}");
+            if sum == count {
+                return Ok(());
+            }
+            ensure!(Instant::now() < until, "{sum} of {count} is committed: {progress:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What the group has committed, by partition.
+    pub fn committed(&self) -> anyhow::Result<BTreeMap<TopicPartition, i64>> {
+        let progress = committed(&self.cluster, &self.enrichment.group(), &self.enrichment.input)?;
+        Ok(progress.into_iter().filter_map(|(partition, progress)| Some((partition, progress.offset?))).collect())
+    }
+}
+
+/// Events with an outcome.
+pub fn settled(metrics: &Metrics) -> f64 {
+    ["emitted", "skipped", "tombstone", "canary", "failed", "abandoned"]
+        .iter()
+        .map(|outcome| metrics.sum(&format!("millrace_events_{outcome}_total"), &[]))
+        .sum()
+}
+
+/// A record for a topic.
+pub fn record(topic: &str, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> OutputRecord {
+    OutputRecord {
+        topic: topic.into(),
+        timestamp_ms: 1_760_000_000_000,
+        key: key.map(Into::into),
+        value: value.map(Into::into),
+        headers: Vec::new(),
+    }
+}
+
+/// The JSON of a record's value.
+pub fn json(record: &Record) -> anyhow::Result<serde_json::Value> {
+    serde_json::from_slice(record.value.as_deref().context("a tombstone")?).context("not JSON")
+}
+
+/// A header's text.
+pub fn header(record: &Record, name: &str) -> Option<String> {
+    let header = record.headers.iter().find(|header| &*header.name == name)?;
+    Some(String::from_utf8_lossy(header.value.as_deref()?).into_owned())
+}

@@ -1,0 +1,79 @@
+//! Ends and new beginnings: a host that is killed loses nothing, one that is asked to end leaves nothing open.
+
+use anyhow::Context as _;
+use millrace_bed::events::{Change, Kind, Wiki};
+use millrace_it::{Stage, header, json, settled};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+const DT: &str = "2026-06-22T09:48:10Z";
+const PAGES: u64 = 150;
+const EVENTS: u64 = 3_000;
+
+fn changes(wiki: &Wiki) -> impl Iterator<Item = Change<'_>> {
+    (0..EVENTS).map(move |number| Change {
+        wiki,
+        page_id: 1 + number % PAGES,
+        edit: 2 + number / PAGES,
+        kind: Kind::Edit,
+        dt: DT,
+    })
+}
+
+#[test]
+fn a_killed_host_loses_nothing_and_repeats_with_equal_ids() -> anyhow::Result<()> {
+    let mut stage = Stage::set("killed", "page-content-change", 2, Duration::from_millis(50))?;
+    stage.enrichment.limits.push("commit_interval: 200 ms".to_owned());
+    stage.enrichment.call_slots = 2;
+    let wiki = Wiki::numbered(0);
+    stage.feed(changes(&wiki))?;
+    let host = stage.start()?;
+    let until = Instant::now() + Duration::from_secs(60);
+    while settled(&host.metrics()?) < 500.0 {
+        anyhow::ensure!(Instant::now() < until, "no progress:\n{}", host.log_tail());
+    }
+    host.kill()?;
+    let before = stage.outputs()?.len();
+    assert!(before < usize::try_from(EVENTS)?, "the kill came in the middle");
+
+    let mut host = stage.start()?;
+    stage.committed_to_the_end(i64::try_from(EVENTS)?)?;
+    assert_eq!(host.terminate()?, Some(0));
+
+    let mut ids: BTreeMap<(String, u64), BTreeSet<String>> = BTreeMap::new();
+    let mut latest: BTreeMap<String, u64> = BTreeMap::new();
+    let mut first_time = BTreeSet::new();
+    for output in stage.outputs()? {
+        let event = json(&output)?;
+        let key = String::from_utf8(output.key.clone().context("no key")?.to_vec())?;
+        let rev = event["revision"]["rev_id"].as_u64().context("no rev_id")?;
+        let id = event["meta"]["id"].as_str().context("no id")?.to_owned();
+        assert!(header(&output, "millrace-src").is_some());
+        ids.entry((key.clone(), rev)).or_default().insert(id);
+        // Seen for the first time, the revisions of a page are in order; repeats begin again further back.
+        if first_time.insert((key.clone(), rev)) {
+            let newest = latest.insert(key.clone(), rev).unwrap_or(0);
+            assert!(rev > newest, "{key}: revision {rev} after {newest}");
+        }
+    }
+    assert_eq!(ids.len(), usize::try_from(EVENTS)?, "no event is missing");
+    assert!(ids.values().all(|ids| ids.len() == 1), "repeats have equal ids");
+    Ok(())
+}
+
+#[test]
+fn sigterm_finishes_what_is_in_flight_and_commits_it() -> anyhow::Result<()> {
+    let stage = Stage::set("drained", "page-content-change", 1, Duration::from_millis(300))?;
+    let wiki = Wiki::numbered(0);
+    stage.feed(changes(&wiki))?;
+    let host = stage.start()?;
+    let until = Instant::now() + Duration::from_secs(60);
+    while settled(&host.metrics()?) < 100.0 {
+        anyhow::ensure!(Instant::now() < until, "no progress:\n{}", host.log_tail());
+    }
+    assert_eq!(host.terminate()?, Some(0));
+    let committed: i64 = stage.committed()?.values().sum();
+    let outputs = stage.outputs()?.len();
+    assert_eq!(outputs as i64, committed, "what was emitted is committed, and nothing else");
+    Ok(())
+}

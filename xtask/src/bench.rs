@@ -1,0 +1,115 @@
+//! `./x bench`: enriched events per second, CPU, memory and latency on a real broker, beside the hand-written twin. The
+//! API is a stand-in that answers after 100 ms; everything runs on this machine, on the cores that are measured too.
+
+mod process;
+mod report;
+mod run;
+mod scenario;
+
+use crate::progress;
+use anyhow::Context as _;
+use report::Goal;
+use run::{Measured, percentile};
+use scenario::{Scenario, Stage, Who};
+use serde_json::{Map, Value, json};
+
+/// Arguments of `./x bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// Events per throughput run.
+    #[arg(long, default_value_t = 120_000)]
+    events: u64,
+    /// Seconds of the latency run, at 50 events/s.
+    #[arg(long, default_value_t = 20)]
+    latency_seconds: u64,
+    /// Leave out the mix of 300 wikis.
+    #[arg(long)]
+    no_mix: bool,
+}
+
+/// The goals of the design.
+const GOALS: [Goal; 7] = [
+    Goal { key: "events_per_second", what: "enriched events per second, one wiki, 32 call slots", goal: 8000.0, at_least: true },
+    Goal { key: "native_ratio", what: "events/s against the hand-written twin in the same run", goal: 0.75, at_least: true },
+    Goal { key: "cpu_seconds_per_1000_events", what: "CPU of the host process, user and system", goal: 0.10, at_least: false },
+    Goal { key: "api_calls_per_event", what: "calls to the API per enriched event", goal: 0.05, at_least: false },
+    Goal { key: "rss_peak_mb", what: "resident memory at its peak", goal: 512.0, at_least: false },
+    Goal { key: "latency_p99_added_ms", what: "p99 at 50 events/s beyond the API's own 100 ms", goal: 20.0, at_least: false },
+    Goal { key: "mix_native_ratio", what: "the same with 300 wikis", goal: 0.75, at_least: true },
+];
+
+/// Runs the benches.
+///
+/// # Errors
+/// Something did not start, or a run stalled. Goals that are not reached are no error: they are figures.
+pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
+    let stage = Stage::set()?;
+    let mut figures = Map::new();
+    let mut runs = Vec::new();
+    throughput(&stage, &Scenario::one_wiki(args.events), "", &mut figures, &mut runs)?;
+    latency(&stage, args.latency_seconds, &mut figures, &mut runs)?;
+    if !args.no_mix {
+        throughput(&stage, &Scenario::mix(args.events), "mix_", &mut figures, &mut runs)?;
+    }
+    write(&figures, &runs)
+}
+
+/// The twin and Millrace on the same input, one after the other.
+fn throughput(
+    stage: &Stage,
+    scenario: &Scenario,
+    prefix: &str,
+    figures: &mut Map<String, Value>,
+    runs: &mut Vec<Measured>,
+) -> anyhow::Result<()> {
+    progress::say(&format!("Feeding {} events ({}).", scenario.events, scenario.name));
+    let input = stage.feed(scenario)?;
+    progress::say("Measuring the hand-written twin.");
+    let native = stage.measure(scenario, &input, Who::Native)?;
+    progress::say(&format!("  {:.0} events/s. Measuring Millrace.", native.events_per_second));
+    let millrace = stage.measure(scenario, &input, Who::Millrace)?;
+    progress::say(&format!("  {:.0} events/s.", millrace.events_per_second));
+    let mut set = |key: &str, value: f64| figures.insert(format!("{prefix}{key}"), json!(value));
+    set("events_per_second", millrace.events_per_second);
+    set("native_events_per_second", native.events_per_second);
+    set("native_ratio", millrace.events_per_second / native.events_per_second.max(1.0));
+    set("cpu_seconds_per_1000_events", millrace.cpu_seconds_per_1000_events);
+    set("native_cpu_seconds_per_1000_events", native.cpu_seconds_per_1000_events);
+    set("api_calls_per_event", millrace.api_calls_per_event);
+    set("rss_peak_mb", millrace.rss_peak_mb);
+    set("native_rss_peak_mb", native.rss_peak_mb);
+    runs.extend([native, millrace]);
+    Ok(())
+}
+
+fn latency(stage: &Stage, seconds: u64, figures: &mut Map<String, Value>, runs: &mut Vec<Measured>) -> anyhow::Result<()> {
+    progress::say(&format!("Measuring latency at 50 events/s for {seconds} s."));
+    let measured = stage.latency(seconds)?;
+    let p50 = percentile(&measured.latencies_ms, 0.50);
+    let p99 = percentile(&measured.latencies_ms, 0.99);
+    figures.insert("latency_p50_ms".to_owned(), json!(p50));
+    figures.insert("latency_p99_ms".to_owned(), json!(p99));
+    figures.insert("latency_p99_added_ms".to_owned(), json!(p99 - scenario::API_LATENCY.as_secs_f64() * 1000.0));
+    runs.push(measured);
+    Ok(())
+}
+
+fn write(figures: &Map<String, Value>, runs: &[Measured]) -> anyhow::Result<()> {
+    let folder = millrace_bed::host::root().join("target/bench");
+    std::fs::create_dir_all(&folder)?;
+    let json = folder.join("enrichment.json");
+    std::fs::write(&json, serde_json::to_string_pretty(figures)? + "\n").context("cannot write the figures")?;
+    let page = folder.join("report.html");
+    std::fs::write(&page, report::html(figures, &GOALS, runs, &machine())).context("cannot write the report")?;
+    progress::say(&report::table(figures, &GOALS));
+    progress::say(&format!("Written: {} and {}", json.display(), page.display()));
+    Ok(())
+}
+
+/// The machine in a sentence.
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(": ").nth(1));
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    format!("{cores} cores, {}; broker, API stand-in, feeder and reader run on them too.", model.unwrap_or("unknown"))
+}
