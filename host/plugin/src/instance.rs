@@ -101,7 +101,7 @@ fn classify(view: &View, error: &wasmtime::Error) -> (FaultKind, String) {
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => (FaultKind::Timeout, "it used up its CPU time: does it loop?".to_owned()),
         _ if view.memory_refused() => (FaultKind::Memory, "it wanted more memory than an instance may have".to_owned()),
-        Some(trap) => (FaultKind::Trap, format!("it trapped: {trap}")),
+        Some(trap) => (FaultKind::Trap, trap.to_string().replacen("wasm trap", "it trapped", 1)),
         None if is_out_of_fuel(error) => (FaultKind::Rule, "it returned more bytes than a turn may".to_owned()),
         None => (FaultKind::Trap, shorten(&format!("it was stopped: {}", error.root_cause()))),
     }

@@ -23,6 +23,8 @@ mod limits;
 mod loader;
 mod report;
 mod seat;
+#[cfg(test)]
+mod tests;
 mod transcript;
 mod view;
 

@@ -1,0 +1,162 @@
+//! Crews whose plugins behave: order, many instances, blobs, cancels, quiet turns, reports.
+
+use super::puppet::{End, Stage, good, scripted};
+use crate::{Limits, Payload, Ticket};
+use bytes::Bytes;
+use millrace_flow::blob::{Blob, Piece};
+use millrace_flow::lookup::{LookupError, LookupErrorKind};
+use millrace_flow::outcome::{EmittedDocument, Outcome};
+
+fn emitted(end: &End) -> &[Piece] {
+    match end {
+        End::Done(Outcome::Emit(emissions)) => match &emissions[0].document {
+            EmittedDocument::Whole(pieces) => pieces,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn events_of_one_round_share_a_turn_and_end_in_their_order() {
+    let mut stage = Stage::new(Limits::default());
+    let tickets: Vec<Ticket> = (0..100).map(|_| stage.start("s")).collect();
+    stage.round();
+    let ended: Vec<Ticket> = stage.ends.iter().map(|(ticket, ..)| *ticket).collect();
+    assert_eq!(ended, tickets);
+    assert!(!stage.crew.has_work() && stage.crew.open() == 0 && stage.crew.instances() == 1);
+}
+
+#[test]
+fn what_is_beyond_a_turns_inputs_waits_for_the_next() {
+    let mut stage = Stage::new(Limits { inputs_max: 10, ..Limits::default() });
+    for _ in 0..25 {
+        stage.start("s");
+    }
+    for ended in [10, 20, 25] {
+        assert!(stage.crew.has_work());
+        stage.round();
+        assert_eq!(stage.ends.len(), ended);
+    }
+}
+
+#[test]
+fn an_outcome_of_every_kind_comes_through() {
+    let mut stage = Stage::new(Limits::default());
+    let tickets = ["E", "s", "R", "F"].map(|script| stage.start(script));
+    stage.settle();
+    assert_eq!(emitted(stage.end(tickets[0])), [Piece::Bytes(Bytes::from_static(b"{\"a\":1}"))]);
+    stage.assert_skipped(tickets[1]);
+    assert!(matches!(stage.end(tickets[2]), End::Done(Outcome::Retry { after_ms: None, .. })));
+    assert!(matches!(stage.end(tickets[3]), End::Done(Outcome::Fail(failure)) if failure.kind == "reason"));
+}
+
+#[test]
+fn asks_are_answered_in_the_order_in_which_answers_come() {
+    let mut stage = Stage::new(Limits::default());
+    let ticket = stage.start("a1a2wgws");
+    stage.settle();
+    let asks: Vec<(u32, &str, &str)> =
+        stage.asks.iter().map(|(_, ask)| (ask.id, ask.kind.as_str(), ask.params.as_str())).collect();
+    assert_eq!(asks, [(0, "revision", "{}"), (1, "revision", "{}")]);
+    stage.crew.answer(ticket, 1, good(&[]));
+    stage.settle();
+    assert!(stage.ends.is_empty());
+    stage.crew.answer(ticket, 0, Err(LookupError::new(LookupErrorKind::Missing, "gone")));
+    stage.settle();
+    stage.assert_skipped(ticket);
+}
+
+#[test]
+fn an_answer_to_nobody_is_ignored() {
+    let mut stage = Stage::new(Limits::default());
+    let ticket = stage.start("a1ws");
+    stage.settle();
+    stage.crew.answer(Ticket(12_345), 0, good(&[]));
+    stage.crew.answer(ticket, 9, good(&[]));
+    assert!(!stage.crew.has_work());
+    stage.answer(ticket, &good(&[]));
+    stage.settle();
+    stage.crew.answer(ticket, 0, good(&[]));
+    assert!(!stage.crew.has_work());
+}
+
+#[test]
+fn a_full_instance_gets_company_which_leaves_when_it_is_idle() {
+    let mut stage = Stage::new(Limits { tickets_max: 10, ..Limits::default() });
+    let tickets: Vec<Ticket> = (0..35).map(|_| stage.start("a1ws")).collect();
+    stage.settle();
+    assert_eq!(stage.crew.instances(), 4);
+    for ticket in tickets {
+        stage.answer(ticket, &good(&[]));
+    }
+    stage.settle();
+    assert_eq!(stage.ends.len(), 35);
+    (0..5).for_each(|_| stage.round());
+    assert_eq!(stage.crew.instances(), 1);
+}
+
+#[test]
+fn large_documents_and_parts_of_answers_go_by_number() {
+    let mut stage = Stage::new(Limits::default());
+    let blob = Blob::plain(Bytes::from_static(b"a large document"));
+    let event = stage.crew.start(crate::Event { value: Some(Payload::Large(blob.clone())), ..scripted("r7B") });
+    let answered = stage.start("a1wr4B");
+    stage.settle();
+    assert_eq!(emitted(stage.end(event)), [Piece::JsonString(blob)]);
+    assert_eq!(stage.report(event).logs[0].message, "a large");
+    stage.answer(answered, &good(&["wikitext", "other"]));
+    stage.settle();
+    assert_eq!(emitted(stage.end(answered)), [Piece::JsonString(Blob::plain(Bytes::from_static(b"wikitext")))]);
+    assert_eq!(stage.report(answered).logs[0].message, "wiki");
+}
+
+#[test]
+fn an_escaped_blob_is_read_unescaped() {
+    let mut stage = Stage::new(Limits::default());
+    let blob = Blob::escaped(Bytes::from_static(b"a\\\"b\\u0041"), 4);
+    let ticket = stage.crew.start(crate::Event { value: Some(Payload::Large(blob)), ..scripted("r9r2s") });
+    stage.settle();
+    let said: Vec<&str> = stage.report(ticket).logs.iter().map(|line| line.message.as_str()).collect();
+    assert_eq!(said, ["a\"bA", "a\""]);
+}
+
+#[test]
+fn a_cancelled_ticket_says_no_more() {
+    let mut stage = Stage::new(Limits::default());
+    let [early, waiting, sleeping] = ["s", "a1ws", "zs"].map(|script| stage.start(script));
+    stage.crew.cancel(early);
+    stage.round();
+    stage.crew.cancel(waiting);
+    // The puppet does not forget this one: it ends it in its next turn, which is ignored.
+    stage.crew.cancel(sleeping);
+    stage.crew.answer(waiting, 0, good(&[]));
+    stage.settle();
+    assert!(stage.ends.is_empty() && stage.crew.open() == 0);
+    let next = stage.start("s");
+    stage.settle();
+    stage.assert_skipped(next);
+}
+
+#[test]
+fn what_is_ready_one_turn_later_gets_its_turn() {
+    let mut stage = Stage::new(Limits::default());
+    let ticket = stage.start("zs");
+    stage.round();
+    assert!(stage.ends.is_empty() && stage.crew.has_work());
+    stage.round();
+    stage.assert_skipped(ticket);
+}
+
+#[test]
+fn what_a_ticket_says_comes_with_its_end_and_what_no_ticket_says_at_once() {
+    let mut stage = Stage::new(Limits::default());
+    let ticket = stage.start("ggccGa1ws");
+    stage.settle();
+    assert_eq!(stage.crew.take_report().logs.len(), 1);
+    assert!(stage.crew.take_report().is_empty());
+    stage.answer(ticket, &good(&[]));
+    stage.settle();
+    let report = stage.report(ticket);
+    assert_eq!((report.logs.len(), report.counts[0].1), (2, 2));
+}
