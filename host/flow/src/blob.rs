@@ -61,6 +61,19 @@ impl Blob {
         }
     }
 
+    /// Whether the blob can be a JSON string. Costs nothing for a blob held escaped.
+    ///
+    /// # Errors
+    /// A plain blob that is not UTF-8 cannot be a JSON string.
+    pub fn check_utf8(&self) -> Result<(), NotUtf8> {
+        match self.form {
+            Form::Escaped => Ok(()),
+            Form::Plain => {
+                std::str::from_utf8(&self.bytes).map(|_| ()).map_err(|e| NotUtf8 { offset: e.valid_up_to() })
+            }
+        }
+    }
+
     /// Appends the blob as a quoted and escaped JSON string.
     ///
     /// # Errors

@@ -205,7 +205,7 @@ impl Ledger {
         if !std::mem::take(&mut self.changed) {
             return None;
         }
-        self.serial += 1;
+        self.serial = self.serial.saturating_add(1);
         let mut settled = SparseSet::from_block(block_of(self.prefix));
         for (number, block) in &self.blocks {
             settled.push_run(*number - settled.end());

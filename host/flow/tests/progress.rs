@@ -1,6 +1,6 @@
 //! The text of progress: what is read back, what is refused and with which words.
 
-use millrace_flow::ledger::Ledger;
+use millrace_flow::ledger::{Admitted, Ledger};
 use millrace_flow::progress::{Progress, ProgressBudget, ProgressError};
 use proptest::prelude::*;
 
@@ -18,13 +18,38 @@ fn no_text_is_an_empty_set() {
     check(42, "1.42.7.", Ok(counted));
 }
 
-#[test]
-fn the_text_of_a_small_set_stays_as_it_was_released() {
+/// Admits 1,000 to 2,999 and settles some: the text that progress then has.
+fn text_with(settled: impl Fn(i64) -> bool) -> String {
     let mut ledger = Ledger::resume(Progress::at(1_000), ProgressBudget::COMMIT_METADATA);
-    (1_000..1_010).for_each(|offset| assert_eq!(ledger.admit(offset), millrace_flow::ledger::Admitted::New));
-    [1_003, 1_007].into_iter().for_each(|offset| ledger.settle(offset));
-    // Offset 1,000 is position 232 of its block: two positions are listed, 235 and 239.
-    assert_eq!(ledger.progress().unwrap().encode(), "1.1000.1.Auvv");
+    for offset in 1_000..3_000 {
+        assert_eq!(ledger.admit(offset), Admitted::New);
+        if settled(offset) {
+            ledger.settle(offset);
+        }
+    }
+    ledger.progress().unwrap().encode()
+}
+
+/// The text is kept by brokers over upgrades: these forms may be added to, never changed.
+#[test]
+fn the_text_stays_as_it_was_released() {
+    // 1,000 is position 232 of its block. Two settled positions: 02 235 239.
+    assert_eq!(text_with(|offset| offset == 1_003 || offset == 1_007), "1.1000.1.Auvv");
+    // The prefix alone is open in the first block, which it is not told; three whole blocks; one unsettled position of the
+    // next, 2,047: 32 67 33 255.
+    assert_eq!(text_with(|offset| offset != 1_000 && offset != 2_047 && offset < 2_048), "1.1000.1.IEMh_w");
+    // Every other offset of a block: 00 64 and 32 bytes of 01010101.
+    let bits = "1.1000.1.AEBVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVQ";
+    assert_eq!(text_with(|offset| offset % 2 == 0 && (1_024..1_280).contains(&offset)), bits);
+}
+
+#[test]
+fn long_runs_are_written_as_a_number() {
+    let mut ledger = Ledger::resume(Progress::at(0), ProgressBudget::COMMIT_METADATA);
+    [0, 200 * 256, 200 * 256 + 1].into_iter().for_each(|offset| assert_eq!(ledger.admit(offset), Admitted::New));
+    ledger.settle(200 * 256 + 1);
+    // 199 blocks between: 32 128 199 1, then one settled position: 01 01.
+    assert_eq!(ledger.progress().unwrap().encode(), "1.0.1.IIDHAQEB");
 }
 
 #[test]
