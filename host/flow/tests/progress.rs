@@ -1,5 +1,7 @@
 //! The text of progress: what is read back, what is refused and with which words.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
+
 use millrace_flow::ledger::{Admitted, Ledger};
 use millrace_flow::progress::{Progress, ProgressBudget, ProgressError};
 use proptest::prelude::*;
