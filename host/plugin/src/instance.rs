@@ -90,7 +90,10 @@ pub(crate) fn describe(engine: &Engine, contract: &PluginPre<View>, limits: &Lim
 /// What the error of a call means, in words for the plugin's author.
 fn fault(store: &Store<View>, error: &wasmtime::Error) -> GuestFault {
     let stack = error.downcast_ref::<WasmBacktrace>().map(frames).filter(|stack| !stack.is_empty());
-    let (kind, message) = classify(store.data(), error);
+    let (kind, mut message) = classify(store.data(), error);
+    if let (FaultKind::Trap, Some(words)) = (kind, store.data().last_words()) {
+        message = format!("{message}: {}", shorten(words));
+    }
     GuestFault { kind, message, stack }
 }
 

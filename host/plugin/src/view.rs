@@ -93,6 +93,11 @@ impl View {
         self.memory_refused
     }
 
+    /// The last error that was logged under no ticket since the last turn: a panic's message comes in this way.
+    pub(crate) fn last_words(&self) -> Option<&str> {
+        self.loose.logs.last().filter(|line| line.level == LogLevel::Error).map(|line| line.message.as_str())
+    }
+
     /// How many tickets the instance holds.
     pub(crate) fn open_count(&self) -> usize {
         self.open.len()

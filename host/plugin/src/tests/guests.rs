@@ -1,7 +1,9 @@
-//! The plugins that ship with the platform, as they are built.
+//! The plugins that ship with the platform, as they are built: `./x guests` builds them.
 
-use super::puppet::{ENGINE, Stage, impatient};
-use crate::{Event, Plugin, Ticket};
+use super::puppet::{ENGINE, End, Stage, good, impatient};
+use crate::{Event, FaultKind, Limits, Payload, Plugin, Ticket};
+use bytes::Bytes;
+use millrace_flow::outcome::{EmittedDocument, Outcome};
 use std::path::Path;
 
 /// Loads a built guest.
@@ -13,15 +15,55 @@ fn guest(name: &str) -> Plugin {
     ENGINE.load(&bytes).unwrap()
 }
 
-fn event() -> Event {
-    super::puppet::scripted("key")
+fn event(document: &str) -> Event {
+    let value = Some(Payload::Inline(Bytes::copy_from_slice(document.as_bytes())));
+    Event { value, ..super::puppet::scripted("key") }
+}
+
+/// Whether the ticket ended as a patch of nothing.
+#[track_caller]
+fn assert_passed(stage: &Stage, ticket: Ticket) {
+    let End::Done(Outcome::Emit(emissions)) = stage.end(ticket) else { panic!("{:?}", stage.end(ticket)) };
+    assert_eq!(emissions[0].document, EmittedDocument::Patch(vec![]));
+}
+
+/// Runs `document` between two events that pass, and expects that it alone fails.
+#[track_caller]
+fn check(plugin: &str, document: &str, kind: FaultKind, words: &str, frame: &str) {
+    let limits = Limits { memory_bytes_max: 32 << 20, ..Limits::default() };
+    let mut stage = Stage::of(&guest(plugin), limits);
+    let [first, culprit, last] = ["{}", document, "{}"].map(|document| stage.crew.start(event(document)));
+    stage.settle();
+    stage.answer(culprit, &good(&[]));
+    stage.settle();
+    assert_passed(&stage, first);
+    assert_passed(&stage, last);
+    let End::Fault(found, message, stack) = stage.end(culprit) else { panic!("{:?}", stage.end(culprit)) };
+    assert_eq!(*found, kind, "{message}");
+    assert!(message.contains(words), "{message}");
+    assert!(stack.as_deref().unwrap_or_default().contains(frame), "{message} {stack:?}");
 }
 
 #[test]
 fn the_identity_ends_every_event_in_order() {
     let mut stage = Stage::of(&guest("identity"), impatient());
-    let tickets: Vec<Ticket> = (0..1_000).map(|_| stage.crew.start(event())).collect();
+    let tickets: Vec<Ticket> = (0..1_000).map(|_| stage.crew.start(event("{}"))).collect();
     stage.settle();
     let ended: Vec<Ticket> = stage.ends.iter().map(|(ticket, ..)| *ticket).collect();
     assert_eq!(ended, tickets);
+    assert_passed(&stage, tickets[999]);
+}
+
+#[test]
+fn a_guest_that_traps_names_the_place_to_its_author() {
+    check("trap", r#"{"trap":"panic"}"#, FaultKind::Trap, "as the event wants it", "process");
+    check("trap", r#"{"trap":"abort"}"#, FaultKind::Trap, "", "process");
+    check("trap", r#"{"trap":"out_of_bounds"}"#, FaultKind::Trap, "the len is 2 but the index is 2", "process");
+    check("trap", r#"{"trap":"stack"}"#, FaultKind::Trap, "out of bounds", "deeper");
+    check("trap", r#"{"trap":"memory"}"#, FaultKind::Memory, "more memory", "");
+}
+
+#[test]
+fn a_guest_that_loops_fails_its_event_only() {
+    check("endless-loop", r#"{"loop":true}"#, FaultKind::Timeout, "CPU time", "");
 }
