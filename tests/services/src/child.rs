@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::place;
@@ -16,8 +16,21 @@ use crate::place;
 /// It kills the group then, itself included. The shell becomes the service, so that the process id is the service's.
 const GUARD: &str = r#"exec 3<&0; (read -r never <&3; kill -KILL 0) & exec "$@" </dev/null 3<&-"#;
 
+/// Waits until `done` answers true, for what tells nobody when it happens: a file, a log line, a metric.
+///
+/// # Errors
+/// When `deadline` passes first; the message is `what`.
+pub fn wait_until(what: &str, deadline: Duration, mut done: impl FnMut() -> bool) -> anyhow::Result<()> {
+    let started = Instant::now();
+    while !done() {
+        ensure!(started.elapsed() < deadline, "{what}: not after {} s", deadline.as_secs());
+        std::thread::sleep(POLL);
+    }
+    Ok(())
+}
+
 /// How often something that cannot be waited for is looked at.
-pub(crate) const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(20);
 
 /// A running service.
 #[derive(Debug)]
@@ -124,12 +137,14 @@ mod tests {
     }
 
     #[track_caller]
-    fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-        let started = Instant::now();
-        while !done() {
-            assert!(started.elapsed() < Duration::from_secs(20), "{what} did not happen");
-            std::thread::sleep(POLL);
-        }
+    fn check_happens(what: &str, done: impl FnMut() -> bool) {
+        wait_until(what, Duration::from_secs(20), done).unwrap();
+    }
+
+    #[test]
+    fn waiting_for_what_never_happens_ends_and_names_it() {
+        let text = wait_until("the moon", Duration::from_millis(1), || false).unwrap_err().to_string();
+        assert!(text.starts_with("the moon: not after"), "{text}");
     }
 
     #[test]
@@ -147,7 +162,7 @@ mod tests {
         service.wait_ready(Duration::from_secs(20), || !grandchild().is_empty()).unwrap();
         assert!(is_running(&grandchild()));
         drop(service);
-        wait_until("the end of the grandchild", || !is_running(&grandchild()));
+        check_happens("the end of the grandchild", || !is_running(&grandchild()));
     }
 
     #[test]
@@ -158,8 +173,8 @@ mod tests {
         service.wait_ready(Duration::from_secs(20), || !grandchild().is_empty()).unwrap();
         // What the system does to the pipe of a process that was killed.
         drop(service._alive.take());
-        wait_until("the end of the service", || service.child.try_wait().unwrap().is_some());
-        wait_until("the end of the grandchild", || !is_running(&grandchild()));
+        check_happens("the end of the service", || service.child.try_wait().unwrap().is_some());
+        check_happens("the end of the grandchild", || !is_running(&grandchild()));
     }
 
     #[test]

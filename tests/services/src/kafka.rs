@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::child::Service;
+use crate::child::{Service, wait_until};
 use crate::place::{self, RunFolder};
 pub use certificates::Certificates;
 pub use distribution::Distribution;
@@ -173,7 +173,9 @@ impl Kafka {
     pub fn create_topics(&self, topics: &[Topic]) -> anyhow::Result<()> {
         let address = self.a_running_broker()?;
         wire::create_topics(address, topics)?;
-        self.wait_for("leaders of the new topics", || wire::cluster(address).is_ok_and(|now| now.is_led(topics)))
+        wait_until("leaders of the new topics", START_DEADLINE, || {
+            wire::cluster(address).is_ok_and(|now| now.is_led(topics))
+        })
     }
 
     /// Makes one topic. See [`Kafka::create_topics`].
@@ -270,17 +272,6 @@ impl Kafka {
     fn a_running_broker(&self) -> anyhow::Result<SocketAddr> {
         let running = self.brokers.iter().find(|broker| broker.service.is_some());
         running.map(|broker| broker.ports.address()).context("no broker runs")
-    }
-
-    fn wait_for(&self, what: &str, mut done: impl FnMut() -> bool) -> anyhow::Result<()> {
-        let started = std::time::Instant::now();
-        while !done() {
-            if started.elapsed() > START_DEADLINE {
-                bail!("Kafka: no {what} after {} s", START_DEADLINE.as_secs());
-            }
-            std::thread::sleep(crate::child::POLL);
-        }
-        Ok(())
     }
 }
 

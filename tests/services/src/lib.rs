@@ -13,6 +13,7 @@ mod kafka;
 mod mediawiki;
 mod place;
 
+pub use child::wait_until;
 pub use kafka::{
     Broker, Certificates, Distribution as KafkaDistribution, Kafka, KafkaOptions, Listener, Purpose, ScramUser, Topic,
 };

@@ -1,0 +1,82 @@
+//! Guests and tests come in pairs: a guest that no test loads proves nothing, and a test that names a guest that is not
+//! there cannot run.
+
+use std::collections::BTreeSet;
+
+use crate::Breach;
+use crate::tree::File;
+
+/// Calls that load a guest by its name; both the tests' and the benches' are called so.
+const LOADS: [&str; 2] = ["guest(\"", "guests/target/components/"];
+
+/// Guests without a test, and tests without their guest.
+#[must_use]
+pub fn check(files: &[File]) -> Vec<Breach> {
+    let guests: BTreeSet<&str> = files.iter().filter_map(guest_of).collect();
+    let mut found = Vec::new();
+    let tests: Vec<&File> = files.iter().filter(|file| is_host_test(file)).collect();
+    for guest in &guests {
+        let quoted = format!("\"{guest}\"");
+        if !tests.iter().any(|file| file.text.contains(&quoted) || file.text.contains(&format!("{guest}.wasm"))) {
+            found.push(Breach::new(format!("guests/{guest}"), "no test of the host loads this guest"));
+        }
+    }
+    for file in tests {
+        let unknown = loaded(&file.text).into_iter().filter(|name| !guests.contains(name.as_str()));
+        found.extend(unknown.map(|name| Breach::new(&file.path, format!("there is no guest {name} in guests/"))));
+    }
+    found
+}
+
+fn guest_of(file: &File) -> Option<&str> {
+    file.path.strip_prefix("guests/")?.strip_suffix("/Cargo.toml").filter(|name| !name.contains('/'))
+}
+
+/// Rust below tests/ and host tests; this crate's own fixtures name guests that do not exist.
+fn is_host_test(file: &File) -> bool {
+    let in_host = file.path.starts_with("host/") && file.path.contains("/tests");
+    let in_tests = file.path.starts_with("tests/") && !file.path.starts_with("tests/tidy/");
+    file.is_rust() && (in_host || in_tests)
+}
+
+/// Names that the text loads literally; names that are put together at run time are not seen.
+fn loaded(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for call in LOADS {
+        for rest in text.split(call).skip(1) {
+            let name: String = rest.chars().take_while(|one| one.is_ascii_alphanumeric() || *one == '-').collect();
+            let ends_as_name = rest.get(name.len()..).is_some_and(|end| end.starts_with(['"', '.']));
+            if !name.is_empty() && ends_as_name {
+                names.insert(name);
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_pair(guest: &str, test: &str, expected: &[&str]) {
+        let files = [File::new(&format!("guests/{guest}/Cargo.toml"), ""), File::new("tests/it/tests/it/a.rs", test)];
+        let places: Vec<String> = check(&files).into_iter().map(|breach| breach.place).collect();
+        assert_eq!(places, expected);
+    }
+
+    #[test]
+    fn guest_and_test_belong_together() {
+        check_pair("trap", "let plugin = guest(\"trap\")?;", &[]);
+        check_pair("trap", "\"../guests/target/components/trap.wasm\"", &[]);
+        check_pair("trap", "nothing", &["guests/trap"]);
+        check_pair("trap", "guest(\"trap\"); guest(\"gone\");", &["tests/it/tests/it/a.rs"]);
+        check_pair("trap", "guest(\"trap\"); format!(\"guests/target/components/{name}.wasm\")", &[]);
+    }
+
+    #[test]
+    fn fixtures_of_this_crate_do_not_count_as_tests() {
+        let files = [File::new("guests/a/Cargo.toml", ""), File::new("tests/tidy/src/a.rs", "guest(\"a\")")];
+        assert_eq!(check(&files).len(), 1);
+    }
+}
