@@ -1,0 +1,120 @@
+//! The one table of metrics: name, kind, labels and what it means. `/metrics` and the reference are both made from it.
+
+/// What a family counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FamilyKind {
+    /// Only ever rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Seconds, in buckets.
+    Seconds,
+}
+
+impl FamilyKind {
+    /// The word for the reference.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Seconds => "histogram",
+        }
+    }
+}
+
+/// One family of metrics.
+#[derive(Debug)]
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) kind: FamilyKind,
+    pub(crate) labels: &'static [&'static str],
+    pub(crate) help: &'static str,
+}
+
+const PIPELINE: &[&str] = &["pipeline"];
+const PARTITION: &[&str] = &["pipeline", "topic", "partition"];
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family { name, kind: FamilyKind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family { name, kind: FamilyKind::Gauge, labels, help }
+}
+
+const fn seconds(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family { name, kind: FamilyKind::Seconds, labels, help }
+}
+
+macro_rules! families {
+    ($($constant:ident = $make:ident($name:literal, $labels:expr, $help:literal);)+) => {
+        $(pub(crate) const $constant: Family = $make($name, $labels, $help);)+
+        /// Every family, in the order of the reference.
+        pub(crate) const ALL: &[Family] = &[$($constant),+];
+    };
+}
+
+families! {
+    EVENTS_IN = counter("millrace_events_in_total", PIPELINE,
+        "Events admitted. Equal to the sum of emitted, skipped, tombstone, canary, failed, abandoned and in flight.");
+    EVENTS_EMITTED = counter("millrace_events_emitted_total", PIPELINE, "Events whose outputs were delivered.");
+    EVENTS_SKIPPED = counter("millrace_events_skipped_total", &["pipeline", "reason"],
+        "Events that the plugin had nothing to say about, by its reason. Beyond 64 reasons: other.");
+    EVENTS_TOMBSTONE = counter("millrace_events_tombstone_total", PIPELINE,
+        "Records without a value, skipped because the plugin does not ask for them.");
+    EVENTS_CANARY = counter("millrace_events_canary_total", PIPELINE, "Canary events: dropped on purpose.");
+    EVENTS_FAILED = counter("millrace_events_failed_total", &["pipeline", "error_type"],
+        "Events that became an error event, by its error_type. Beyond 64 types: other.");
+    EVENTS_ABANDONED = counter("millrace_events_abandoned_total", PIPELINE,
+        "Events given up unsettled because their partition moved or the host stopped: they run again elsewhere.");
+    EVENTS_IN_FLIGHT = gauge("millrace_events_in_flight", PIPELINE, "Events admitted and not settled yet.");
+    EVENTS_REPEATED = counter("millrace_events_repeated_total", PIPELINE,
+        "Records fetched again although they were settled: passed over, and not among those admitted.");
+    RETRIES = counter("millrace_retries_total", &["pipeline", "reason"],
+        "Runs that ended with the outcome retry, by the plugin's word. Beyond 64 words: other.");
+    OUTPUTS = counter("millrace_outputs_total", PIPELINE, "Outputs of the emitted events.");
+    OUTPUTS_REFUSED = counter("millrace_outputs_refused_total", PIPELINE,
+        "Events whose outputs Kafka refused as too large: an error event took their place.");
+    EVENT_SECONDS = seconds("millrace_event_seconds", PIPELINE, "From admission to settlement of an event.");
+    TURNS = counter("millrace_turns_total", PIPELINE, "Rounds in which workers gave the plugin's instances a turn.");
+    TURN_SECONDS = seconds("millrace_turn_seconds", PIPELINE, "One such round.");
+    FAULTS = counter("millrace_plugin_faults_total", &["pipeline", "kind"],
+        "Events that failed by a fault of the plugin, by its kind. Beyond 64 kinds: other.");
+    PLUGIN_LOG_LINES_DROPPED = counter("millrace_plugin_log_lines_dropped_total", PIPELINE,
+        "Log lines of the plugin beyond its rate.");
+    PLUGIN_SERIES_DROPPED = counter("millrace_plugin_metrics_dropped_total", PIPELINE,
+        "Values of the plugin's own metrics that count under other: too many series, or a name of another kind.");
+    PLUGIN_INFO = gauge("millrace_plugin_info", &["pipeline", "name", "version", "digest"], "Always 1: which plugin runs.");
+    PIPELINE_UP = gauge("millrace_pipeline_up", PIPELINE, "1 while the pipeline runs, 0 while it is stopped.");
+    PIPELINE_RESTARTS = counter("millrace_pipeline_restarts_total", PIPELINE, "How often the pipeline stopped by itself.");
+    PARTITIONS = gauge("millrace_partitions_assigned", PIPELINE, "Partitions that this host owns.");
+    PARTITIONS_PAUSED = gauge("millrace_partitions_paused", PIPELINE, "Those of them that wait for room.");
+    OPEN_OFFSETS = gauge("millrace_open_offsets", PIPELINE, "Offsets admitted and not settled, as of the last look.");
+    BYTES_IN_FLIGHT = gauge("millrace_bytes_in_flight", PIPELINE, "Bytes that admission holds against its limit.");
+    RESULTS_HELD = gauge("millrace_results_held", PIPELINE,
+        "Finished events of one partition that wait because progress has no room for them, as last seen.");
+    ADMITTED_BYTES = counter("millrace_admitted_bytes_total", PIPELINE, "Bytes of the records that were taken in.");
+    FETCHED_BYTES = counter("millrace_fetched_bytes_total", PIPELINE,
+        "Bytes that were fetched, those fetched again after a pause included.");
+    FETCHED_RECORDS = counter("millrace_fetched_records_total", PIPELINE,
+        "Records that were fetched, those fetched again after a pause included.");
+    LAG = gauge("millrace_lag_records", PARTITION, "Records between what was handed out and the end of the partition.");
+    REBALANCES = counter("millrace_rebalances_total", PIPELINE, "How often the consumer group was rebalanced.");
+    SOURCE_TROUBLE = counter("millrace_source_trouble_total", PIPELINE, "Passing errors of the consumer.");
+    COMMITS = counter("millrace_commits_total", PIPELINE, "Partitions whose progress was committed.");
+    COMMIT_FAILURES = counter("millrace_commit_failures_total", PIPELINE, "Commits that failed and are done again.");
+    COMMIT_SECONDS = seconds("millrace_commit_seconds", PIPELINE, "One commit.");
+    LOOKUP_ASKS = counter("millrace_lookup_asks_total", &[], "Questions of plugins.");
+    LOOKUP_CALLS = counter("millrace_lookup_calls_total", &[], "Calls to APIs.");
+    LOOKUP_SHARED = counter("millrace_lookup_shared_total", &[], "Questions that another's call answered.");
+    LOOKUP_CACHED = counter("millrace_lookup_cached_total", &[], "Questions that the cache answered.");
+    LOOKUP_FAILED = counter("millrace_lookup_failed_total", &[], "Questions that ended with an error for the plugin.");
+    LOOKUP_RETRIED = counter("millrace_lookup_retried_total", &[], "Questions that were asked again.");
+    LOOKUP_BREAKERS_OPEN = gauge("millrace_lookup_breakers_open", &[], "Targets that count as out.");
+    LOOKUP_WAITING = gauge("millrace_lookup_waiting", &[], "Questions that wait for a call slot.");
+    LOOKUP_PINNED_BYTES = gauge("millrace_lookup_pinned_bytes", &[], "Bytes of answers that are held in memory.");
+    WORKERS = gauge("millrace_workers", &[], "Threads that run plugins.");
+    BUILD_INFO = gauge("millrace_build_info", &["version"], "Always 1: which release runs.");
+    RESIDENT_BYTES = gauge("process_resident_memory_bytes", &[], "Resident memory of the process.");
+    CPU_SECONDS = counter("process_cpu_seconds_total", &[], "CPU time of the process, user and system.");
+}

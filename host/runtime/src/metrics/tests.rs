@@ -1,0 +1,85 @@
+//! Tests of the metrics as a scraper sees them.
+
+use super::*;
+use millrace_flow::record::TopicPartition;
+use millrace_kafka::statistics::PartitionStatistics;
+
+/// The value of a series in the rendered text.
+#[track_caller]
+fn value(metrics: &HostMetrics, series: &str) -> f64 {
+    let text = metrics.render().unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{series} in {text}"));
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn names_and_labels_follow_the_rules_of_prometheus() {
+    let mut names = std::collections::BTreeSet::new();
+    for family in FAMILIES {
+        assert!(names.insert(family.name), "{} twice", family.name);
+        assert!(family.help.ends_with('.'), "{} is not explained by a sentence", family.name);
+        assert_eq!(family.name.ends_with("_total"), family.kind == FamilyKind::Counter, "{}", family.name);
+    }
+}
+
+#[test]
+fn the_accounting_adds_up_whatever_becomes_of_events() {
+    let metrics = HostMetrics::new().unwrap();
+    let pipeline = metrics.pipeline("p");
+    let outcomes: [&dyn Fn(); 6] = [
+        &|| pipeline.emitted(2),
+        &|| pipeline.skipped("uninteresting"),
+        &|| pipeline.tombstone(),
+        &|| pipeline.canary(),
+        &|| pipeline.failed("decode"),
+        &|| pipeline.abandoned(),
+    ];
+    for outcome in outcomes {
+        pipeline.event_in();
+        pipeline.event_in();
+        pipeline.retried("late");
+        outcome();
+    }
+    let count = |name: &str| value(&metrics, &format!("millrace_events_{name}{{pipeline=\"p\"}}"));
+    let settled = count("emitted_total")
+        + value(&metrics, "millrace_events_skipped_total{pipeline=\"p\",reason=\"uninteresting\"}")
+        + count("tombstone_total")
+        + count("canary_total")
+        + value(&metrics, "millrace_events_failed_total{error_type=\"decode\",pipeline=\"p\"}")
+        + count("abandoned_total");
+    assert_eq!((count("in_total"), settled, count("in_flight")), (12.0, 6.0, 6.0));
+    assert_eq!(value(&metrics, "millrace_outputs_total{pipeline=\"p\"}"), 2.0);
+}
+
+#[test]
+fn a_pipeline_that_starts_again_goes_on_counting() {
+    let metrics = HostMetrics::new().unwrap();
+    metrics.pipeline("p").event_in();
+    metrics.pipeline("p").event_in();
+    assert_eq!(value(&metrics, "millrace_events_in_total{pipeline=\"p\"}"), 2.0);
+}
+
+#[test]
+fn a_consumer_that_is_made_again_goes_on_counting_and_a_partition_that_left_has_no_lag() {
+    let metrics = HostMetrics::new().unwrap();
+    let pipeline = metrics.pipeline("p");
+    let statistics = |fetched_records, partition| ClientStatistics {
+        fetched_records,
+        partitions: vec![PartitionStatistics {
+            partition: TopicPartition::new("t", partition),
+            lag: Some(7),
+            queued_records: 0,
+            queued_bytes: 0,
+            fetched_records,
+            fetched_bytes: 0,
+            end: None,
+        }],
+        ..ClientStatistics::default()
+    };
+    pipeline.consumer(&statistics(10, 0));
+    pipeline.consumer(&statistics(15, 0));
+    pipeline.consumer(&statistics(4, 1));
+    assert_eq!(value(&metrics, "millrace_fetched_records_total{pipeline=\"p\"}"), 19.0);
+    assert_eq!(value(&metrics, "millrace_lag_records{partition=\"1\",pipeline=\"p\",topic=\"t\"}"), 7.0);
+    assert!(!metrics.render().unwrap().contains("partition=\"0\""));
+}
