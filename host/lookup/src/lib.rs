@@ -1,1 +1,52 @@
-//! Placeholder.
+//! Lookups: everything that a plugin can ask of the outside world, answered in batches by the host.
+//!
+//! The door is [`LookupService`]: asks go in, answers come out at an [`AnswerSink`], and what happens in between
+//! (slots, batches, shared answers, cache, retries, breakers) is invisible to a plugin. `KINDS.md` beside this crate
+//! describes every kind of lookup. This is the only crate that sees the HTTP client.
+//!
+//! In reading order: what is asked ([`grants`], `question`), where it waits (`queue`, `target`), how it is sent and
+//! read (`call`, `transport`, `revision`, ...), and the rules on the way (`breaker`, `young`, `retry_after`, `cache`,
+//! `forgotten`), each of them pure.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod error;
+pub mod grants;
+pub mod stats;
+
+mod answer_buffer;
+mod answer_document;
+mod api_error;
+mod breaker;
+mod cache;
+mod call;
+mod chance;
+mod compare;
+mod digest;
+mod domain;
+mod forgotten;
+mod html;
+mod http;
+mod open_asks;
+mod pairs;
+mod query;
+mod question;
+mod queue;
+mod retry_after;
+mod revision;
+mod service;
+mod settle;
+mod site;
+mod target;
+mod transport;
+mod young;
+
+pub use config::{HttpTargetConfig, LookupConfig, WikiConfig};
+pub use error::LookupConfigError;
+pub use grants::{Grants, HttpGrant, Kind, Scope};
+pub use service::{AnswerSink, Answered, Forget, LookupService, Request};
+pub use stats::Stats;
+
+#[doc(hidden)]
+pub use revision::measure;

@@ -1,0 +1,227 @@
+//! What waits for one target: every distinct question once, with all who wait for its answer. Pure: which questions go
+//! into the next call is decided here, when it may go is not.
+//!
+//! Its length is bounded by the tickets that the host holds and the asks that a ticket may have open.
+
+use crate::config::REVISIONS_PER_CALL_MAX;
+use crate::grants::Scope;
+use crate::question::{Question, ShareKey};
+use crate::service::AnswerSink;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::collections::hash_map::Entry as MapEntry;
+use std::sync::Arc;
+
+/// How many waiting questions are looked at to fill a call: those that ask for other slots are passed over.
+const LOOK_AHEAD: usize = 400;
+
+/// Questions that have failed go out in smaller calls, so that one that makes the API stumble is soon alone.
+const REVISIONS_AFTER_FIRST_FAILURE: usize = 7;
+
+/// Who waits for an answer.
+#[derive(Clone)]
+pub(crate) struct Waiter {
+    pub(crate) token: u64,
+    pub(crate) ask_id: u32,
+    pub(crate) sink: Arc<dyn AnswerSink>,
+    /// What the target's breaker had held back in all when the ask came, in milliseconds.
+    pub(crate) held_before_ms: u64,
+}
+
+/// One question and everything that is known of it.
+pub(crate) struct Entry {
+    pub(crate) question: Question,
+    pub(crate) key: ShareKey,
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) expected_bytes: u64,
+    pub(crate) born_ms: Option<i64>,
+    /// Calls that brought nothing.
+    pub(crate) failures: u32,
+    /// Of these, the ones that are its own fault.
+    pub(crate) strikes: u32,
+    /// The target's successes when it last failed (or came).
+    pub(crate) successes_seen: u64,
+    /// How often it was unknown.
+    pub(crate) asked_while_young: u32,
+    /// It does not fit beside others.
+    pub(crate) alone: bool,
+}
+
+/// What a call takes along of an entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) id: u64,
+    pub(crate) question: Question,
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) expected_bytes: u64,
+}
+
+/// The bounds of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallBounds {
+    pub(crate) revisions_max: usize,
+    pub(crate) expected_bytes_max: u64,
+}
+
+/// What became of an ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// It waits.
+    Queued,
+    /// The same is asked already.
+    Joined,
+}
+
+/// What waits for one target.
+#[derive(Default)]
+pub(crate) struct Queue {
+    entries: FxHashMap<u64, Entry>,
+    shares: FxHashMap<ShareKey, u64>,
+    ready: VecDeque<u64>,
+    next_id: u64,
+}
+
+impl Queue {
+    /// Lets a question in, or its waiters join the same one.
+    pub(crate) fn enter(&mut self, entry: Entry) -> Entered {
+        if let MapEntry::Occupied(share) = self.shares.entry(entry.key.clone())
+            && let Some(same) = self.entries.get_mut(share.get())
+        {
+            same.waiters.extend(entry.waiters);
+            same.born_ms = same.born_ms.max(entry.born_ms);
+            return Entered::Joined;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.shares.insert(entry.key.clone(), id);
+        self.entries.insert(id, entry);
+        self.ready.push_back(id);
+        Entered::Queued
+    }
+
+    /// Questions that could go now.
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Questions in all: ready, under way, or waiting to be asked again.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// An entry that is under way or waits.
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    /// Takes a question out for good.
+    pub(crate) fn finish(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        self.shares.remove(&entry.key);
+        Some(entry)
+    }
+
+    /// Lets questions that were under way be asked again, at the end of the queue.
+    pub(crate) fn again(&mut self, ids: &[u64]) {
+        self.ready.extend(ids.iter().filter(|id| self.entries.contains_key(id)));
+    }
+
+    /// Takes the next call's questions: the oldest, and what fits beside it. They stay in the books until they are
+    /// finished, so that others can join. Those for whom nobody waits any more (`is_wanted`) are dropped.
+    pub(crate) fn take(&mut self, bounds: CallBounds, is_wanted: &mut dyn FnMut(u64) -> bool) -> Vec<Taken> {
+        let mut call = CallSoFar::new(bounds);
+        let mut passed_over = Vec::new();
+        for _ in 0..LOOK_AHEAD {
+            if call.is_full() {
+                break;
+            }
+            let Some(id) = self.ready.pop_front() else { break };
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            entry.waiters.retain(|waiter| is_wanted(waiter.token));
+            if entry.waiters.is_empty() {
+                self.finish(id);
+            } else if !call.add(id, entry) {
+                passed_over.push(id);
+            }
+        }
+        for id in passed_over.into_iter().rev() {
+            self.ready.push_front(id);
+        }
+        call.taken
+    }
+
+    /// Drops the questions for whom nobody waits any more.
+    pub(crate) fn sweep(&mut self, is_wanted: &mut dyn FnMut(u64) -> bool) {
+        for id in std::mem::take(&mut self.ready) {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            entry.waiters.retain(|waiter| is_wanted(waiter.token));
+            if entry.waiters.is_empty() {
+                self.finish(id);
+            } else {
+                self.ready.push_back(id);
+            }
+        }
+    }
+}
+
+/// A call that is being filled.
+struct CallSoFar {
+    taken: Vec<Taken>,
+    bounds: CallBounds,
+    bytes: u64,
+    is_closed: bool,
+}
+
+impl CallSoFar {
+    fn new(bounds: CallBounds) -> Self {
+        Self { taken: Vec::new(), bounds, bytes: 0, is_closed: false }
+    }
+
+    fn is_full(&self) -> bool {
+        self.is_closed || self.taken.len() >= self.bounds.revisions_max
+    }
+
+    /// Adds an entry, if it fits beside what is there. The first one always does.
+    fn add(&mut self, id: u64, entry: &Entry) -> bool {
+        let together = together_max(entry);
+        let fits = match self.taken.first() {
+            None => true,
+            Some(first) => {
+                self.taken.len() < together
+                    && self.bytes + entry.expected_bytes <= self.bounds.expected_bytes_max
+                    && goes_with(&first.question, &entry.question)
+            }
+        };
+        if fits {
+            self.bytes += entry.expected_bytes;
+            self.bounds.revisions_max = self.bounds.revisions_max.min(together);
+            self.is_closed = together == 1;
+            let (question, scope) = (entry.question.clone(), Arc::clone(&entry.scope));
+            self.taken.push(Taken { id, question, scope, expected_bytes: entry.expected_bytes });
+        }
+        fits
+    }
+}
+
+/// With how many others a question may share a call, itself included.
+fn together_max(entry: &Entry) -> usize {
+    match (&entry.question, entry.failures) {
+        (Question::Alone(_), _) => 1,
+        (Question::Revision(_), _) if entry.alone => 1,
+        (Question::Revision(_), 0) => REVISIONS_PER_CALL_MAX,
+        (Question::Revision(_), 1) => REVISIONS_AFTER_FIRST_FAILURE,
+        (Question::Revision(_), _) => 1,
+    }
+}
+
+/// Whether two questions can be put in one call: revisions of which the same slots are asked.
+fn goes_with(first: &Question, other: &Question) -> bool {
+    match (first, other) {
+        (Question::Revision(first), Question::Revision(other)) => first.slots == other.slots,
+        (Question::Alone(_), _) | (_, Question::Alone(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,371 @@
+//! The door of lookups: asks come in, answers go out, and every call runs in a task of its own that holds a slot.
+
+mod run;
+#[cfg(test)]
+mod tests;
+
+use crate::answer_buffer::PinnedBytes;
+use crate::cache::Cache;
+use crate::config::{CACHE_TTL_MS_MAX, LookupConfig, Visibility};
+use crate::error::LookupConfigError;
+use crate::forgotten::Forgotten;
+use crate::grants::Scope;
+use crate::open_asks::OpenAsks;
+use crate::question::{Addressed, Question, ShareKey, Shared, Sharing, address};
+use crate::queue::{Entered, Entry, Waiter};
+use crate::site::{Site, Sites, bounded};
+use crate::stats::{Counter, Counters, Stats, TARGETS_NAMED_MAX, TargetStats};
+use crate::target::Target;
+use crate::transport::{Http, Transport};
+use millrace_flow::clock::Clock;
+use millrace_flow::lookup::{Answer, Ask, LookupError, LookupErrorKind};
+use rustc_hash::FxHashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+/// Takes answers.
+pub trait AnswerSink: Send + Sync {
+    /// Takes answers, in no order. Called from the service's tasks and from within [`LookupService::submit`]; must not
+    /// block.
+    fn deliver(&self, answers: Vec<Answered>);
+}
+
+/// The answer to one ask.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The token of its request.
+    pub token: u64,
+    /// The ask's own id.
+    pub ask_id: u32,
+    /// The answer.
+    pub answer: Answer,
+    /// How long the ask waited for a target that was out or had asked for a pause, in milliseconds: this does not
+    /// count against the event's wall time.
+    pub held_ms: u64,
+}
+
+/// One ask of one ticket.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Names the ticket; chosen by the runtime, and never used again once it is cancelled.
+    pub token: u64,
+    /// What the plugin asks.
+    pub ask: Ask,
+    /// Who asks, and what they may ask.
+    pub scope: Arc<Scope>,
+    /// When the event happened, in milliseconds since 1970: an unknown revision of a young event is asked for again.
+    /// None counts as old.
+    pub born_ms: Option<i64>,
+    /// What the answer will probably weigh, in bytes: the event's `content_size`.
+    pub expected_bytes: Option<u64>,
+}
+
+/// What must not be used any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Forget {
+    /// A revision, by its id.
+    Revision(u64),
+    /// All revisions of a page, by its id.
+    Page(u64),
+}
+
+/// Answers lookups. Cloning shares it.
+#[derive(Clone)]
+pub struct LookupService {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    cfg: LookupConfig,
+    sites: Sites,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    handle: Handle,
+    /// Calls that may still be under way at once, over all targets. First come, first served.
+    calls: Semaphore,
+    targets: Mutex<FxHashMap<Arc<str>, Arc<Target>>>,
+    open: Mutex<OpenAsks>,
+    cache: Cache,
+    forgotten: Mutex<Forgotten>,
+    pinned: PinnedBytes,
+    counters: Counters,
+    unshared: AtomicU64,
+}
+
+impl LookupService {
+    /// A service whose calls run on `handle`.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the configuration, the files it names included.
+    pub fn new(cfg: LookupConfig, clock: Arc<dyn Clock>, handle: Handle) -> Result<Self, LookupConfigError> {
+        let pinned = PinnedBytes::default();
+        let transport = Arc::new(Http::new(&cfg, pinned.clone())?);
+        Self::with_transport(cfg, clock, handle, transport, pinned)
+    }
+
+    /// A service that sends through `transport`, whose answers are counted in `pinned`.
+    pub(crate) fn with_transport(
+        cfg: LookupConfig,
+        clock: Arc<dyn Clock>,
+        handle: Handle,
+        transport: Arc<dyn Transport>,
+        pinned: PinnedBytes,
+    ) -> Result<Self, LookupConfigError> {
+        bounded("the calls at once, over all targets", cfg.calls_max as u64, 1, 10_000)?;
+        bounded("the number of targets", cfg.targets_max as u64, 1, 1_000_000)?;
+        bounded("the time that answers are kept, in milliseconds,", cfg.cache_ttl_ms, 0, CACHE_TTL_MS_MAX)?;
+        let sites = Sites::new(&cfg)?;
+        let keep_forgotten_ms = cfg.cache_ttl_ms.max(cfg.timeouts.total_ms) * 2;
+        let inner = Inner {
+            sites,
+            transport,
+            clock,
+            handle,
+            calls: Semaphore::new(cfg.calls_max),
+            targets: Mutex::default(),
+            open: Mutex::default(),
+            cache: Cache::new(cfg.cache_bytes_max, cfg.cache_ttl_ms),
+            forgotten: Mutex::new(Forgotten::new(keep_forgotten_ms)),
+            pinned,
+            counters: Counters::new(),
+            unshared: AtomicU64::new(0),
+            cfg,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Takes asks. Never waits: what can be answered at once (from the cache, or with a refusal) is delivered before
+    /// this returns, the rest later. Hand over many at once: those of one wiki then share calls.
+    pub fn submit(&self, requests: Vec<Request>, sink: &Arc<dyn AnswerSink>) {
+        let inner = &self.inner;
+        let now_ms = inner.clock.now_ms();
+        inner.counters.add(Counter::Asks, requests.len() as u64);
+        {
+            let mut open = inner.open();
+            requests.iter().for_each(|request| open.open(request.token));
+        }
+        let mut answered = Vec::new();
+        let mut touched: Vec<Arc<Target>> = Vec::new();
+        for request in requests {
+            let waiter =
+                Waiter { token: request.token, ask_id: request.ask.id, sink: Arc::clone(sink), held_before_ms: 0 };
+            match inner.place(request, waiter, now_ms, &mut answered) {
+                Some(target) if !touched.iter().any(|known| Arc::ptr_eq(known, &target)) => touched.push(target),
+                Some(_) | None => {}
+            }
+        }
+        inner.deliver(answered);
+        touched.iter().for_each(|target| inner.pump(target));
+    }
+
+    /// Withdraws everything that these tokens wait for. What was not sent yet costs no call.
+    pub fn cancel(&self, tokens: &[u64]) {
+        let mut open = self.inner.open();
+        let cancelled = tokens.iter().filter(|token| open.cancel(**token)).count();
+        self.inner.counters.add(Counter::Cancelled, cancelled as u64);
+    }
+
+    /// Content may have become forbidden (a visibility change, a deletion, a suppression): nothing that was asked so
+    /// far about `what` is used any more, neither from the cache nor from a call that is under way.
+    pub fn forget_revisions(&self, domain: &str, what: &[Forget]) {
+        let Some(domain) = crate::domain::normal(domain) else { return };
+        let now_ms = self.inner.clock.now_ms();
+        let mut forgotten = self.inner.forgotten();
+        what.iter().for_each(|what| forgotten.forget(&domain, *what, now_ms));
+    }
+
+    /// How long a token's open asks have waited, so far, for targets that are out or have asked for a pause, in
+    /// milliseconds. An event's wall time stands still meanwhile.
+    pub fn held_ms(&self, token: u64) -> u64 {
+        let places = self.inner.open().places(token);
+        let now_ms = self.inner.clock.now_ms();
+        places.iter().map(|(target, before_ms)| target.held_ms(now_ms).saturating_sub(*before_ms)).max().unwrap_or(0)
+    }
+
+    /// Bytes of answers that are still referred to: a slice of an answer counts for the whole.
+    pub fn pinned_bytes(&self) -> u64 {
+        self.inner.pinned.get()
+    }
+
+    /// What has been counted so far, and what waits.
+    pub fn stats(&self) -> Stats {
+        let inner = &self.inner;
+        let now_ms = inner.clock.now_ms();
+        let (call_ms_buckets, call_ms_sum) = inner.counters.call_ms();
+        let all: Vec<Arc<Target>> = inner.targets().values().cloned().collect();
+        let mut targets: Vec<TargetStats> = all.iter().map(|target| target_stats(target, now_ms)).collect();
+        targets.sort_by_key(|t| std::cmp::Reverse((t.breaker as u8 != 0, t.waiting, t.calls)));
+        let targets_unnamed = targets.len().saturating_sub(TARGETS_NAMED_MAX);
+        targets.truncate(TARGETS_NAMED_MAX);
+        Stats {
+            counters: inner.counters.counts(),
+            call_ms_buckets,
+            call_ms_sum,
+            open_tokens: inner.open().len(),
+            cache_bytes: inner.cache.bytes(),
+            pinned_bytes: inner.pinned.get(),
+            targets,
+            targets_unnamed,
+        }
+    }
+}
+
+fn target_stats(target: &Target, now_ms: u64) -> TargetStats {
+    let state = target.lock();
+    TargetStats {
+        name: Arc::clone(&target.name),
+        calls: target.calls.load(Ordering::Relaxed),
+        failures: target.failures.load(Ordering::Relaxed),
+        waiting: state.queue.len(),
+        slots_taken: state.busy(),
+        breaker: state.breaker.state(now_ms),
+        held_ms: state.breaker.held_ms(now_ms),
+    }
+}
+
+impl Inner {
+    fn open(&self) -> MutexGuard<'_, OpenAsks> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn targets(&self) -> MutexGuard<'_, FxHashMap<Arc<str>, Arc<Target>>> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forgotten(&self) -> MutexGuard<'_, Forgotten> {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers a request at once, or puts it into its target's queue, which is returned.
+    fn place(
+        &self,
+        request: Request,
+        waiter: Waiter,
+        now_ms: u64,
+        answered: &mut Vec<(Waiter, Answer)>,
+    ) -> Option<Arc<Target>> {
+        let addressed = match address(&request.ask, &request.scope, &self.sites, &self.cfg) {
+            Ok(addressed) => addressed,
+            Err(error) => {
+                self.counters.add(Counter::Refused, 1);
+                answered.push((waiter, Err(error)));
+                return None;
+            }
+        };
+        let Some(target) = self.target(&addressed.target, &addressed.site, now_ms) else {
+            let message = format!("more than {} targets are busy at once", self.cfg.targets_max);
+            answered.push((waiter, Err(LookupError::new(LookupErrorKind::Unavailable, message))));
+            return None;
+        };
+        let key = self.share_key(&addressed, &request.scope);
+        if let Some(answer) = self.cached(&target, &key, now_ms) {
+            self.counters.add(Counter::CacheHits, 1);
+            answered.push((waiter, answer));
+            return None;
+        }
+        self.enqueue(&target, addressed.question, key, request, waiter, now_ms);
+        Some(target)
+    }
+
+    fn enqueue(
+        &self,
+        target: &Arc<Target>,
+        question: Question,
+        key: ShareKey,
+        request: Request,
+        waiter: Waiter,
+        now_ms: u64,
+    ) {
+        let held_before_ms = target.held_ms(now_ms);
+        let entry = Entry {
+            question,
+            key,
+            scope: request.scope,
+            expected_bytes: request.expected_bytes.unwrap_or(self.cfg.limits.revision_expected_bytes),
+            born_ms: request.born_ms,
+            failures: 0,
+            strikes: 0,
+            successes_seen: 0,
+            asked_while_young: 0,
+            alone: false,
+            waiters: vec![Waiter { held_before_ms, ..waiter }],
+        };
+        // The target's lock is taken before that of the open asks, here as everywhere.
+        let entered = target.enter(entry, &mut |token| self.open().is_open(token));
+        self.open().waits_at(request.token, target, held_before_ms);
+        if entered == Entered::Joined {
+            self.counters.add(Counter::Coalesced, 1);
+        }
+    }
+
+    fn share_key(&self, addressed: &Addressed, scope: &Scope) -> ShareKey {
+        let what = match (&addressed.question, addressed.sharing) {
+            (Question::Revision(question), _) => Shared::Revision(question.clone()),
+            (Question::Alone(question), Sharing::Shared) => {
+                let headers = &question.headers;
+                Shared::Alone(format!("{} {} {headers:?}", question.method, question.path_and_query).into())
+            }
+            (Question::Alone(_), Sharing::Unshared) => Shared::Unshared(self.unshared.fetch_add(1, Ordering::Relaxed)),
+        };
+        ShareKey { what, class: Arc::clone(&scope.class) }
+    }
+
+    /// The kept answer to a question, if it may still be used.
+    fn cached(&self, target: &Arc<Target>, key: &ShareKey, now_ms: u64) -> Option<Answer> {
+        let Shared::Revision(question) = &key.what else { return None };
+        if target.site.visibility == Visibility::Private {
+            return None;
+        }
+        let kept = self.cache.get(&target.name, key, now_ms)?;
+        if !self.forgotten().may_use(&target.name, question.rev_id, Some(kept.page_id), kept.serial) {
+            self.counters.add(Counter::Forgotten, 1);
+            return None;
+        }
+        Some(Ok(kept.reply.as_ref().clone()))
+    }
+
+    /// The target of that name; none when too many others are busy.
+    fn target(&self, name: &str, site: &Arc<Site>, now_ms: u64) -> Option<Arc<Target>> {
+        let mut targets = self.targets();
+        if let Some(target) = targets.get(name) {
+            return Some(Arc::clone(target));
+        }
+        if targets.len() >= self.cfg.targets_max {
+            // One that somebody else holds is about to be used.
+            targets.retain(|_, target| Arc::strong_count(target) > 1 || !target.is_idle(now_ms));
+        }
+        if targets.len() >= self.cfg.targets_max {
+            return None;
+        }
+        let target = Arc::new(Target::new(name, Arc::clone(site), &self.cfg));
+        targets.insert(Arc::clone(&target.name), Arc::clone(&target));
+        Some(target)
+    }
+
+    /// Delivers answers to those who still wait, one batch per sink.
+    fn deliver(&self, answers: Vec<(Waiter, Answer)>) {
+        if answers.is_empty() {
+            return;
+        }
+        let wanted: Vec<(Waiter, Answer)> = {
+            let mut open = self.open();
+            answers.into_iter().filter(|(waiter, _)| open.close(waiter.token)).collect()
+        };
+        self.counters.add(Counter::Answers, wanted.len() as u64);
+        self.counters.add(Counter::Errors, wanted.iter().filter(|(_, answer)| answer.is_err()).count() as u64);
+        let mut sinks: Vec<(Arc<dyn AnswerSink>, Vec<Answered>)> = Vec::new();
+        for (waiter, answer) in wanted {
+            let answered =
+                Answered { token: waiter.token, ask_id: waiter.ask_id, answer, held_ms: waiter.held_before_ms };
+            match sinks.iter_mut().find(|(sink, _)| std::ptr::addr_eq(Arc::as_ptr(sink), Arc::as_ptr(&waiter.sink))) {
+                Some((_, batch)) => batch.push(answered),
+                None => sinks.push((waiter.sink, vec![answered])),
+            }
+        }
+        for (sink, batch) in sinks {
+            sink.deliver(batch);
+        }
+    }
+}
