@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// for the envelope. The topic's `max.message.bytes` is what really limits.
 pub const MESSAGE_BYTES_MAX: usize = 20 * 1024 * 1024;
 
+/// What librdkafka may add to a record when it measures it: framing, far below this.
+const WIRE_OVERHEAD_BYTES: usize = 64 * 1024;
+
 /// How many fetched records of a partition may wait before fetching stops. About 20 ms at 50,000 records/s, which is
 /// several fetches; a pause throws them away and they are fetched again, so more would make pauses dear.
 pub const PREFETCH_RECORDS: u32 = 1_000;
@@ -174,6 +177,8 @@ impl ConsumerConfig {
             // A lost offset is an error for people, never a silent jump. First positions are resolved by the host.
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_committed")
+            // Topics are made by people. (A producer has no such setting: the broker's own has to say no there.)
+            .set("allow.auto.create.topics", "false")
             .set("check.crcs", "true")
             .set("session.timeout.ms", "45000")
             .set("heartbeat.interval.ms", "3000")
@@ -330,8 +335,7 @@ impl ClusterConfig {
         client
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", &self.client_id)
-            .set("allow.auto.create.topics", "false")
-            .set("message.max.bytes", MESSAGE_BYTES_MAX.to_string())
+            .set("message.max.bytes", (MESSAGE_BYTES_MAX + WIRE_OVERHEAD_BYTES).to_string())
             // At least a record of the largest size with its protocol overhead.
             .set("receive.message.max.bytes", (100 * 1024 * 1024).to_string())
             .set("socket.keepalive.enable", "true")

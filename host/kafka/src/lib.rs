@@ -27,6 +27,7 @@ mod poller;
 mod raw;
 mod rebalance;
 mod start;
+mod wake;
 
 #[cfg(test)]
 mod tests;

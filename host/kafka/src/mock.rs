@@ -95,6 +95,14 @@ impl EmbeddedCluster {
         self.with(|cluster| cluster.create_topic(topic, i32::from(partitions), 1))
     }
 
+    /// Answers as if `topic` did not exist. (Without this, writing to a topic that is missing makes it.)
+    ///
+    /// # Errors
+    /// Never with a running cluster.
+    pub fn hide_topic(&self, topic: &str) -> Result<(), KafkaError> {
+        self.with(|cluster| cluster.topic_error(topic, RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART))
+    }
+
     /// Makes every answer of every broker take `round_trip` from now on.
     ///
     /// # Errors

@@ -2,11 +2,11 @@
 //! they wait here and the thread goes on with other things; it is woken when there is room.
 
 use crate::consumer::SourceEvent;
+use crate::wake::unpark;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -27,18 +27,10 @@ pub(crate) struct Outbox {
     closed: bool,
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 impl Outbox {
     /// An outbox into `sink` whose `thread` is unparked when there is room.
     pub(crate) fn new(sink: mpsc::Sender<SourceEvent>, thread: Thread) -> Self {
-        let waker = Waker::from(Arc::new(Unpark(thread)));
+        let waker = unpark(thread);
         Self { sink, held: VecDeque::new(), permit: None, waker, blocked_since: None, closed: false }
     }
 

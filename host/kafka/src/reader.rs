@@ -166,6 +166,7 @@ fn reading(cluster: &ClusterConfig, group: &str) -> Result<ClientConfig, KafkaEr
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")
+        .set("allow.auto.create.topics", "false")
         .set("fetch.wait.max.ms", "20")
         .set("fetch.queue.backoff.ms", "5");
     cluster.apply_overrides(&mut config)?;
