@@ -1,0 +1,226 @@
+//! The admin server: `/metrics`, `/healthz`, `/readyz`. It only tells; nothing can be changed through it, so it asks
+//! nobody who they are and listens on loopback unless the configuration allows more.
+
+use crate::config::AdminConfig;
+use crate::metrics::{HostMetrics, Running};
+use anyhow::Context as _;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+
+/// Connections that may be open at once: a few scrapers and a person.
+const CONNECTIONS_MAX: usize = 64;
+
+/// How long a connection may last. Scrapers open a new one after that; one that says nothing is gone.
+const CONNECTION_MAX: Duration = Duration::from_secs(60);
+
+/// How one pipeline is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum PipelineHealth {
+    /// It is being put together, or waits to be told its partitions.
+    Starting,
+    /// It runs.
+    Running {
+        /// How many partitions it owns; none is well, when others own them.
+        partitions: usize,
+    },
+    /// It is stopped, and is started again after a while.
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What `/readyz` tells: the state of every pipeline.
+#[derive(Debug, Default)]
+pub struct Health {
+    pipelines: Mutex<BTreeMap<String, PipelineHealth>>,
+    metrics: Option<Arc<HostMetrics>>,
+}
+
+impl Health {
+    /// Every pipeline of `names` is starting.
+    pub fn new(names: impl Iterator<Item = String>) -> Self {
+        let pipelines = names.map(|name| (name, PipelineHealth::Starting)).collect();
+        Self { pipelines: Mutex::new(pipelines), metrics: None }
+    }
+
+    /// The same, and `millrace_pipeline_up` follows.
+    pub fn with_metrics(names: impl Iterator<Item = String>, metrics: Arc<HostMetrics>) -> Self {
+        let health = Self { metrics: Some(metrics), ..Self::new(names) };
+        let names: Vec<String> = health.lock().keys().cloned().collect();
+        names.iter().for_each(|name| health.show(name, Running::No));
+        health
+    }
+
+    /// A pipeline has been told its partitions.
+    pub fn running(&self, pipeline: &str, partitions: usize) {
+        self.lock().insert(pipeline.to_owned(), PipelineHealth::Running { partitions });
+        self.show(pipeline, Running::Yes);
+    }
+
+    /// A pipeline is stopped.
+    pub fn stopped(&self, pipeline: &str, reason: &str) {
+        self.lock().insert(pipeline.to_owned(), PipelineHealth::Stopped { reason: reason.to_owned() });
+        self.show(pipeline, Running::No);
+    }
+
+    /// Every pipeline and how it is.
+    pub fn pipelines(&self) -> BTreeMap<String, PipelineHealth> {
+        self.lock().clone()
+    }
+
+    /// Whether every pipeline runs.
+    pub fn is_ready(&self) -> bool {
+        self.lock().values().all(|health| matches!(health, PipelineHealth::Running { .. }))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, PipelineHealth>> {
+        // Each change is one insertion, so a panic elsewhere leaves the map whole.
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, pipeline: &str, running: Running) {
+        if let Some(metrics) = &self.metrics {
+            metrics.pipeline_up(pipeline, running);
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    metrics: Arc<HostMetrics>,
+    health: Arc<Health>,
+}
+
+/// Begins to serve, and goes on until the handle is aborted.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub async fn serve(
+    config: &AdminConfig,
+    metrics: Arc<HostMetrics>,
+    health: Arc<Health>,
+) -> anyhow::Result<JoinHandle<()>> {
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("the admin server cannot listen on {}; set `admin.listen`", config.listen))?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "The admin server listens.");
+    let app = router(metrics, health);
+    let listener = Bounded { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
+    Ok(tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, app).await {
+            tracing::error!(%error, "The admin server ended.");
+        }
+    }))
+}
+
+fn router(metrics: Arc<HostMetrics>, health: Arc<Health>) -> Router {
+    Router::new()
+        .route("/metrics", get(show_metrics))
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(show_readiness))
+        .layer(axum::extract::DefaultBodyLimit::max(0))
+        .with_state(Shared { metrics, health })
+}
+
+async fn show_metrics(State(shared): State<Shared>) -> Response {
+    match shared.metrics.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")).into_response(),
+    }
+}
+
+/// What `/readyz` answers.
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    pipelines: BTreeMap<String, PipelineHealth>,
+}
+
+async fn show_readiness(State(shared): State<Shared>) -> Response {
+    let ready = shared.health.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, pipelines: shared.health.pipelines() })).into_response()
+}
+
+/// A listener that takes the next connection only when one of few places is free.
+struct Bounded {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+impl axum::serve::Listener for Bounded {
+    type Io = Placed;
+    type Addr = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> (Placed, Self::Addr) {
+        // The semaphore is never closed; were it, the connection would do without a place.
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
+        let end = Box::pin(tokio::time::sleep(CONNECTION_MAX));
+        (Placed { stream, end, _place: place }, address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection that holds a place, and reads nothing more once its time is over.
+struct Placed {
+    stream: TcpStream,
+    end: std::pin::Pin<Box<tokio::time::Sleep>>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+type Polled<T> = std::task::Poll<std::io::Result<T>>;
+
+impl AsyncRead for Placed {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Polled<()> {
+        if self.end.as_mut().poll(cx).is_ready() {
+            return std::task::Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+        }
+        std::pin::Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Placed {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> Polled<usize> {
+        if self.end.as_mut().poll(cx).is_ready() {
+            return std::task::Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+        }
+        std::pin::Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Polled<()> {
+        std::pin::Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Polled<()> {
+        std::pin::Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Tests of the admin server over a real connection.
+
+use super::*;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+struct Server {
+    address: std::net::SocketAddr,
+    health: Arc<Health>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+/// A server on a free port, of two pipelines.
+async fn server() -> Server {
+    let metrics = Arc::new(HostMetrics::new().unwrap());
+    metrics.pipeline("a").event_in();
+    let health = Arc::new(Health::with_metrics(["a", "b"].map(str::to_owned).into_iter(), Arc::clone(&metrics)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let bounded = Bounded { listener, places: Arc::new(Semaphore::new(1)) };
+    let app = router(metrics, Arc::clone(&health));
+    Server { address, health, task: tokio::spawn(async move { axum::serve(bounded, app).await }) }
+}
+
+/// The answer to `head`, as text; empty where the server hung up.
+async fn ask(server: &Server, head: &str) -> String {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A server that refuses a request may reset the connection; what came before counts.
+    drop(stream.read_to_end(&mut answer).await);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn readiness_waits_for_every_pipeline_and_names_what_is_wrong() {
+    let server = server().await;
+    let unready = ask(&server, "GET /readyz HTTP/1.1").await;
+    assert!(unready.starts_with("HTTP/1.1 503"), "{unready}");
+    server.health.running("a", 3);
+    server.health.running("b", 0);
+    let ready = ask(&server, "GET /readyz HTTP/1.1").await;
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    let up = ask(&server, "GET /metrics HTTP/1.1").await;
+    assert!(up.contains("millrace_pipeline_up{pipeline=\"b\"} 1"), "{up}");
+    server.health.stopped("b", "the topic is gone");
+    let stopped = ask(&server, "GET /readyz HTTP/1.1").await;
+    assert!(stopped.starts_with("HTTP/1.1 503"), "{stopped}");
+    let body = r#"{"ready":false,"pipelines":{"a":{"state":"running","partitions":3},"b":{"state":"stopped","reason":"the topic is gone"}}}"#;
+    assert!(stopped.ends_with(body), "{stopped}");
+    server.task.abort();
+}
+
+#[tokio::test]
+async fn alive_is_alive_even_when_nothing_runs() {
+    let server = server().await;
+    assert!(ask(&server, "GET /healthz HTTP/1.1").await.starts_with("HTTP/1.1 200"));
+    let metrics = ask(&server, "GET /metrics HTTP/1.1").await;
+    assert!(metrics.contains("millrace_events_in_total{pipeline=\"a\"} 1"), "{metrics}");
+    server.task.abort();
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_and_the_next_one_is_answered() {
+    let server = server().await;
+    for (head, status) in [
+        ("POST /metrics HTTP/1.1", "405"),
+        ("GET / HTTP/1.1", "404"),
+        ("GET //metrics HTTP/1.1", "404"),
+        ("GET /%2e%2e/metrics HTTP/1.1", "404"),
+        ("DROP", "400"),
+        (&format!("GET /healthz HTTP/1.1\r\nX: {}", "x".repeat(1 << 20)), "431"),
+    ] {
+        let answer = ask(&server, head).await;
+        let refused = answer.starts_with(&format!("HTTP/1.1 {status}")) || (status == "431" && answer.is_empty());
+        assert!(refused, "{}: {answer}", head.get(..20).unwrap_or(head));
+    }
+    assert!(ask(&server, "GET /healthz HTTP/1.1").await.ends_with("alive\n"));
+    server.task.abort();
+}
