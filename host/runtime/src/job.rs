@@ -43,6 +43,8 @@ pub enum Finish {
     Emitted(Vec<OutputRecord>),
     /// Nothing to emit, for this reason: a stable word.
     Skipped(String),
+    /// A record without a value that the plugin does not ask for.
+    Tombstone,
     /// A canary event: proof of life, and nothing else.
     Canary,
     /// The event cannot be worked on: an error event.

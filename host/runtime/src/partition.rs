@@ -14,12 +14,13 @@
 
 use crate::job::{Finish, Finished, Job, JobId};
 use crate::metrics::PipelineMetrics;
-use millrace_flow::admission::{Admission, Head};
+use millrace_flow::admission::{Admission, AdmissionLimits, AnswerEstimate, Head};
 use millrace_flow::lane::{LaneId, Lanes};
 use millrace_flow::ledger::{Admitted, Ledger};
-use millrace_flow::progress::Progress;
+use millrace_flow::progress::{Progress, ProgressBudget};
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
-use millrace_kafka::{PartitionProgress, Unit};
+use millrace_kafka::commit::PartitionProgress;
+use millrace_kafka::delivery::{DeliveryError, OutputFailure, Unit};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -49,6 +50,9 @@ pub struct Partition {
     /// Whether the consumer was told to pause it, and when it was last told anything.
     paused: bool,
     flipped: Option<Instant>,
+    /// The last progress that was handed over, and whether its commit failed.
+    last_progress: Option<PartitionProgress>,
+    uncommitted: bool,
 }
 
 /// One event between admission and settlement.
@@ -61,10 +65,34 @@ struct OpenJob {
     reserved: u64,
     admitted: Instant,
     worker: Option<usize>,
+    /// What came of it, once that is known; counted when it settles.
+    ending: Option<Ending>,
+}
+
+/// What an event counts as once it settles.
+enum Ending {
+    Emitted(usize),
+    Skipped(String),
+    Tombstone,
+    Canary,
+    Failed(String),
 }
 
 /// The jobs that one unit delivers, each with the number of its outputs, in order.
 type UnitJobs = Vec<(JobId, usize)>;
+
+/// A job whose outputs Kafka would not take.
+#[derive(Debug)]
+pub struct Refused {
+    /// The job.
+    pub id: JobId,
+    /// Its record.
+    pub record: Arc<Record>,
+    /// Which try it was.
+    pub attempt: u32,
+    /// Why.
+    pub error: DeliveryError,
+}
 
 /// Which partitions the consumer shall pause and resume.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -78,9 +106,10 @@ pub struct Flow {
 /// The path of every record of one pipeline, from poll to settlement.
 pub struct RecordPath {
     order: Order,
-    progress_chars_max: usize,
-    open_max: usize,
     admission: Admission,
+    answers: AnswerEstimate,
+    /// Bytes of the records that wait in backlogs.
+    backlog_bytes: u64,
     partitions: FxHashMap<TopicPartition, Partition>,
     jobs: FxHashMap<JobId, OpenJob>,
     next_job: u64,
@@ -100,19 +129,12 @@ pub struct RecordPath {
 
 impl RecordPath {
     /// An empty path: no partition is owned yet.
-    pub fn new(
-        order: Order,
-        admission: Admission,
-        open_max: usize,
-        progress_chars_max: usize,
-        workers: usize,
-        metrics: Arc<PipelineMetrics>,
-    ) -> Self {
+    pub fn new(order: Order, limits: AdmissionLimits, workers: usize, metrics: Arc<PipelineMetrics>) -> Self {
         Self {
             order,
-            progress_chars_max,
-            open_max,
-            admission,
+            admission: Admission::new(limits),
+            answers: AnswerEstimate::new(),
+            backlog_bytes: 0,
             partitions: FxHashMap::default(),
             jobs: FxHashMap::default(),
             next_job: 0,
@@ -129,16 +151,18 @@ impl RecordPath {
 
     /// Takes a partition over, from where its progress says.
     pub fn assign(&mut self, partition: TopicPartition, progress: Progress) {
-        let ledger = Ledger::resume(progress, self.progress_chars_max, self.open_max);
+        let ledger = Ledger::resume(progress, ProgressBudget::COMMIT_METADATA);
         self.partitions.insert(
             partition,
             Partition {
                 ledger,
-                lanes: Lanes::default(),
+                lanes: Lanes::new(),
                 backlog: VecDeque::new(),
                 held: BTreeMap::new(),
                 paused: false,
                 flipped: None,
+                last_progress: None,
+                uncommitted: false,
             },
         );
     }
@@ -147,7 +171,7 @@ impl RecordPath {
     pub fn poll(&mut self, records: Vec<Record>) {
         for record in records {
             if let Some(partition) = self.partitions.get_mut(&record.source) {
-                self.admission.arrived(record.bytes() as u64);
+                self.backlog_bytes += record.bytes() as u64;
                 partition.backlog.push_back(record);
             }
         }
@@ -156,17 +180,17 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self { partitions, admission, jobs, next_job, ready, order, metrics, .. } = self;
+        let Self { partitions, admission, answers, backlog_bytes, jobs, next_job, ready, order, metrics, .. } = self;
         for (name, partition) in partitions.iter_mut() {
             while let Some(record) = partition.backlog.front() {
                 let bytes = record.bytes() as u64;
-                let reserved = bytes + BOOKKEEPING_BYTES + admission.answer_estimate();
+                let reserved = bytes + BOOKKEEPING_BYTES + answers.bytes();
                 let head = if partition.ledger.open() == 0 { Head::Oldest } else { Head::Later };
                 if !partition.ledger.may_admit() || !admission.may_admit(reserved, head) {
                     break;
                 }
                 let Some(record) = partition.backlog.pop_front() else { break };
-                admission.left(bytes);
+                *backlog_bytes = backlog_bytes.saturating_sub(bytes);
                 metrics.polled(bytes);
                 if partition.ledger.admit(record.offset) == Admitted::AlreadySettled {
                     metrics.repeated_settled();
@@ -188,6 +212,7 @@ impl RecordPath {
                         reserved,
                         admitted: now,
                         worker: None,
+                        ending: None,
                     },
                 );
                 if let Some(id) = partition.lanes.enter(lane, id) {
@@ -236,31 +261,21 @@ impl RecordPath {
             if let Some(load) = job.worker.take().and_then(|worker| self.load.get_mut(worker)) {
                 *load = load.saturating_sub(1);
             }
-            let outputs = match finish {
+            let (ending, outputs) = match finish {
                 Finish::Retry { delay, failure } => {
                     job.attempt += 1;
                     self.metrics.retried(&failure.kind);
                     self.retries.insert((now + delay, id), ());
                     continue;
                 }
-                Finish::Emitted(outputs) => {
-                    self.metrics.emitted(outputs.len());
-                    outputs
-                }
-                Finish::Skipped(reason) => {
-                    self.metrics.skipped(&reason);
-                    Vec::new()
-                }
-                Finish::Canary => {
-                    self.metrics.canary();
-                    Vec::new()
-                }
-                Finish::Failed { error_type, error_event } => {
-                    self.metrics.failed(&error_type);
-                    vec![*error_event]
-                }
+                Finish::Emitted(outputs) => (Ending::Emitted(outputs.len()), outputs),
+                Finish::Skipped(reason) => (Ending::Skipped(reason), Vec::new()),
+                Finish::Tombstone => (Ending::Tombstone, Vec::new()),
+                Finish::Canary => (Ending::Canary, Vec::new()),
+                Finish::Failed { error_type, error_event } => (Ending::Failed(error_type), vec![*error_event]),
             };
-            self.admission.observe_answer(answer_bytes);
+            job.ending = Some(ending);
+            self.answers.observe(answer_bytes);
             let held = outputs.iter().map(|output| output.bytes() as u64).sum::<u64>();
             let weight = job.record.bytes() as u64 + BOOKKEEPING_BYTES + held;
             self.admission.adjust(job.reserved, weight);
@@ -332,6 +347,14 @@ impl RecordPath {
         let Some(job) = self.jobs.remove(&id) else { return };
         self.admission.release(job.reserved);
         self.metrics.settled(now.saturating_duration_since(job.admitted));
+        match &job.ending {
+            Some(Ending::Emitted(outputs)) => self.metrics.emitted(*outputs),
+            Some(Ending::Skipped(reason)) => self.metrics.skipped(reason),
+            Some(Ending::Tombstone) => self.metrics.tombstone(),
+            Some(Ending::Canary) => self.metrics.canary(),
+            Some(Ending::Failed(error_type)) => self.metrics.failed(error_type),
+            None => self.metrics.abandoned(),
+        }
         if let Some(partition) = self.partitions.get_mut(&job.partition) {
             partition.ledger.settle(job.record.offset);
         }
@@ -351,30 +374,36 @@ impl RecordPath {
         }
     }
 
-    /// The job and its record that output `index` of a unit belongs to.
-    pub fn job_of_output(&self, serial: u64, index: usize) -> Option<(JobId, Arc<Record>, u32)> {
-        let mut seen = 0;
-        for (id, outputs) in self.units.get(&serial)? {
-            seen += outputs;
-            if index < seen {
-                return self.jobs.get(id).map(|job| (*id, Arc::clone(&job.record), job.attempt));
+    /// Some outputs of a unit were not written. The jobs whose outputs were all written settle; the others are returned,
+    /// each with the first reason, for the caller to decide.
+    pub fn refused(&mut self, serial: u64, failures: Vec<OutputFailure>, now: Instant) -> Vec<Refused> {
+        let mut reasons: BTreeMap<usize, DeliveryError> =
+            failures.into_iter().map(|failure| (failure.index as usize, failure.error)).collect();
+        let mut refused = Vec::new();
+        let mut first = 0;
+        for (id, outputs) in self.units.remove(&serial).unwrap_or_default() {
+            let reason = reasons.range(first..first + outputs).next().map(|(index, _)| *index);
+            first += outputs;
+            match (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(&id)) {
+                (Some(error), Some(job)) => {
+                    refused.push(Refused { id, record: Arc::clone(&job.record), attempt: job.attempt, error });
+                }
+                (Some(_), None) => {}
+                (None, _) => self.settle(id, now),
             }
         }
-        None
+        self.release_held(now);
+        refused
     }
 
-    /// A unit of its own for an error event that takes the place of outputs which Kafka would not take.
-    pub fn replace(&mut self, jobs: Vec<(JobId, OutputRecord)>) -> Unit {
-        let serial = self.unit_serial();
-        self.units.insert(serial, jobs.iter().map(|(id, _)| (*id, 1)).collect());
-        Unit { serial, outputs: jobs.into_iter().map(|(_, output)| output).collect(), progress: Vec::new() }
-    }
-
-    /// Forgets which jobs a unit carries, because others of them go out again in a unit of their own.
-    pub fn split_unit(&mut self, serial: u64, failed: &[JobId]) {
-        if let Some(jobs) = self.units.get_mut(&serial) {
-            jobs.retain(|(id, _)| !failed.contains(id));
+    /// Puts an error event into the outbox, in place of outputs that Kafka would not take.
+    pub fn replace(&mut self, id: JobId, error_type: &str, error_event: OutputRecord) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.ending = Some(Ending::Failed(error_type.to_owned()));
         }
+        self.metrics.refused_outputs();
+        self.outbox_jobs.push((id, 1));
+        self.outbox.push(error_event);
     }
 
     /// What moved since the last call, as a unit without outputs. `only` narrows it to partitions that leave.
@@ -385,18 +414,30 @@ impl RecordPath {
                 continue;
             }
             if let Some(progress) = partition.ledger.progress() {
-                moved.push(PartitionProgress {
+                partition.last_progress = Some(PartitionProgress {
                     partition: name.clone(),
                     offset: progress.prefix,
                     leader_epoch: None,
                     metadata: progress.encode(),
                 });
+            } else if !std::mem::take(&mut partition.uncommitted) {
+                continue;
             }
+            moved.extend(partition.last_progress.clone());
         }
         if moved.is_empty() {
             return None;
         }
         Some(Unit { serial: self.unit_serial(), outputs: Vec::new(), progress: moved })
+    }
+
+    /// This progress was not committed: it goes with the next one, or in what moved since.
+    pub fn uncommitted(&mut self, progress: &[PartitionProgress]) {
+        for refused in progress {
+            if let Some(partition) = self.partitions.get_mut(&refused.partition) {
+                partition.uncommitted = true;
+            }
+        }
     }
 
     /// Which partitions to pause (their backlog does not fit) and to resume (there is room again); each at most once a
@@ -427,7 +468,7 @@ impl RecordPath {
                 continue;
             }
             for record in partition.backlog.drain(..) {
-                self.admission.left(record.bytes() as u64);
+                self.backlog_bytes = self.backlog_bytes.saturating_sub(record.bytes() as u64);
             }
             dropped.extend(partition.lanes.clear());
         }
@@ -481,7 +522,7 @@ impl RecordPath {
     /// Writes the gauges: what is in flight, how much it weighs, what is paused.
     pub fn observe(&self) {
         let paused = self.partitions.values().filter(|partition| partition.paused).count();
-        self.metrics.gauges(self.jobs.len(), self.admission.held_bytes(), paused, self.partitions.len());
+        self.metrics.gauges(self.jobs.len(), self.admission.held() + self.backlog_bytes, paused, self.partitions.len());
     }
 
     fn unit_serial(&mut self) -> u64 {

@@ -2,7 +2,7 @@
 //! consumer, the workers and the delivery what the path decided, and ends cleanly: on a revoke, on a stop, on a fault.
 
 use crate::job::Finished;
-use crate::partition::RecordPath;
+use crate::partition::{RecordPath, Refused};
 use crate::spec::PipelineSpec;
 use crate::worker::Message;
 use millrace_flow::cause::Cause;
@@ -10,17 +10,19 @@ use millrace_flow::clock::Clock;
 use millrace_flow::outcome::Failure;
 use millrace_flow::progress::{Progress, ProgressError};
 use millrace_flow::record::TopicPartition;
-use millrace_kafka::{Assignment, Consumer, Delivery, DeliveryEvent, KafkaError, SourceEvent, Unit};
+use millrace_kafka::consumer::{Acknowledgement, Assignment, Consumer, SourceEvent};
+use millrace_kafka::delivery::{Delivery, DeliveryError, DeliveryEvent, Unit};
+use millrace_kafka::error::KafkaError;
 use millrace_platform::build_error_event;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// How long a partition that moves to another host may still finish what it has in flight.
 const REVOKE_DRAIN: Duration = Duration::from_secs(1);
-/// How long the last commit of a leaving partition may take.
-const LAST_COMMIT: Duration = Duration::from_secs(2);
+/// How long leaving the group may take, the last commit included.
+const LEAVE_MAX: Duration = Duration::from_secs(5);
 /// How often the loop looks around when nothing happens.
 const IDLE_TICK: Duration = Duration::from_millis(100);
 
@@ -30,6 +32,9 @@ pub enum PipelineError {
     /// Kafka's client gave up.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// Kafka did not take an output.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
     /// The progress in the group's commit metadata cannot be read.
     #[error("partition {partition}: {source}")]
     Progress {
@@ -47,10 +52,8 @@ pub enum PipelineError {
 struct Leaving {
     partitions: Vec<TopicPartition>,
     until: Instant,
-    /// The unit with the last progress, once everything is finished or the time is over.
-    last_commit: Option<u64>,
-    /// Tells the consumer's rebalance callback that it may go on.
-    done: Option<oneshot::Sender<()>>,
+    /// Tells the consumer that the last progress was handed over.
+    done: Option<Acknowledgement>,
 }
 
 /// The loop of one pipeline.
@@ -90,8 +93,6 @@ struct State {
     stopping: bool,
     /// A unit that the producer had no room for.
     refused: Option<Unit>,
-    /// The unit whose progress is being committed. One at a time: commits of one group overtake each other otherwise.
-    committing: Option<u64>,
     next_commit: Instant,
 }
 
@@ -105,7 +106,6 @@ impl Pipeline {
             leaving: Vec::new(),
             stopping: false,
             refused: None,
-            committing: None,
             next_commit: Instant::now() + self.commit_interval,
         };
         loop {
@@ -113,7 +113,7 @@ impl Pipeline {
             tokio::select! {
                 biased;
                 report = self.reports.recv() => {
-                    self.on_report(report.ok_or(PipelineError::Gone("delivery"))?, &mut state)?;
+                    self.on_report(report.ok_or(PipelineError::Gone("delivery"))?)?;
                 }
                 finished = self.results.recv(), if state.refused.is_none() => {
                     self.path.finish(finished.ok_or(PipelineError::Gone("workers"))?, Instant::now());
@@ -130,9 +130,26 @@ impl Pipeline {
             }
             self.advance(&mut state);
             if state.stopping && state.leaving.is_empty() {
-                self.consumer.stop().await;
+                self.leave_group().await;
                 return Ok(());
             }
+        }
+    }
+
+    /// Leaves the consumer group in good order: the last progress was handed over, and is committed on the way.
+    async fn leave_group(&mut self) {
+        self.consumer.stop();
+        let stopped = async {
+            while let Some(event) = self.source.recv().await {
+                match event {
+                    SourceEvent::Revoked { done, .. } => done.acknowledge(),
+                    SourceEvent::Stopped => return,
+                    _ => {}
+                }
+            }
+        };
+        if tokio::time::timeout(LEAVE_MAX, stopped).await.is_err() {
+            tracing::warn!(pipeline = self.spec.name, "The consumer did not leave its group in time; the group will notice by itself.");
         }
     }
 
@@ -146,8 +163,8 @@ impl Pipeline {
         self.dispatch();
         self.deliver(state);
         self.leave(state, now);
-        if now >= state.next_commit && state.committing.is_none() {
-            self.commit(state, None);
+        if now >= state.next_commit {
+            self.commit(None);
             state.next_commit = now + self.commit_interval;
             self.path.observe();
         }
@@ -193,66 +210,51 @@ impl Pipeline {
         }
     }
 
-    /// Hands progress to be committed: of everything, or of partitions that leave.
-    fn commit(&mut self, state: &mut State, only: Option<&[TopicPartition]>) -> Option<u64> {
-        let unit = self.path.progress(only)?;
-        let serial = unit.serial;
-        if self.delivery.deliver(unit).is_ok() {
-            state.committing = Some(serial);
+    /// Hands progress to be committed: of everything, or of partitions that leave. A unit without outputs always fits.
+    fn commit(&mut self, only: Option<&[TopicPartition]>) {
+        if let Some(unit) = self.path.progress(only)
+            && let Err(refused) = self.delivery.deliver(unit)
+        {
+            self.path.uncommitted(&refused.0.progress);
         }
-        Some(serial)
     }
 
-    fn on_report(&mut self, report: DeliveryEvent, state: &mut State) -> Result<(), PipelineError> {
+    fn on_report(&mut self, report: DeliveryEvent) -> Result<(), PipelineError> {
         match report {
             DeliveryEvent::Delivered(serials) => self.path.delivered(&serials, Instant::now()),
-            DeliveryEvent::Committed { serial } => {
-                if state.committing == Some(serial) {
-                    state.committing = None;
-                }
-                for leaving in &mut state.leaving {
-                    if leaving.last_commit == Some(serial) {
-                        leaving.until = Instant::now();
-                    }
+            DeliveryEvent::Failed { serial, failures } => {
+                for refused in self.path.refused(serial, failures, Instant::now()) {
+                    self.on_refused(refused)?;
                 }
             }
-            DeliveryEvent::CommitFailed { serial, error } => {
-                if state.committing == Some(serial) {
-                    state.committing = None;
-                }
+            DeliveryEvent::Committed(progress) => self.spec.metrics.committed(progress.len()),
+            DeliveryEvent::CommitFailed { progress, error } => {
                 self.spec.metrics.commit_failed();
-                tracing::warn!(pipeline = self.spec.name, %error, "Progress could not be committed; it goes with the next commit.");
-                self.path.progress_again();
+                tracing::warn!(pipeline = self.spec.name, %error, "Progress was not committed; it goes with the next commit.");
+                self.path.uncommitted(&progress);
             }
-            DeliveryEvent::Failed { serial, index, error } => self.on_refused_output(serial, index, error, state)?,
+            DeliveryEvent::Fatal(error) => return Err(error.into()),
         }
         Ok(())
     }
 
-    /// Kafka did not take an output. Too large: an error event takes its place. Anything else: the pipeline stops, and
-    /// starts again from what is committed.
-    fn on_refused_output(
-        &mut self,
-        serial: u64,
-        index: usize,
-        error: KafkaError,
-        state: &mut State,
-    ) -> Result<(), PipelineError> {
-        let too_large = error.is_too_large();
-        let Some((id, record, attempt)) = self.path.job_of_output(serial, index).filter(|_| too_large) else {
-            return Err(error.into());
-        };
-        let failure = Failure::new(Cause::OutputTooLarge.word(), error.to_string());
-        let origin = self.spec.origin(&record);
-        let now_ms = self.clock.now_ms();
-        let event =
-            build_error_event(Cause::OutputTooLarge.word(), &failure, None, &self.spec.errors, &origin, attempt, now_ms);
-        self.spec.metrics.failed(Cause::OutputTooLarge.word());
-        let unit = self.path.replace(vec![(id, event)]);
-        self.path.split_unit(serial, &[id]);
-        if let Err(refused) = self.delivery.deliver(unit) {
-            state.refused = Some(refused.0);
-        }
+    /// Kafka did not take an event's outputs. Too large: an error event takes their place. Anything else: the pipeline
+    /// stops, and starts again from what is committed.
+    fn on_refused(&mut self, refused: Refused) -> Result<(), PipelineError> {
+        let DeliveryError::TooLarge { .. } = &refused.error else { return Err(refused.error.into()) };
+        let failure = Failure::new(Cause::OutputTooLarge.word(), refused.error.to_string());
+        let origin = self.spec.origin(&refused.record);
+        let word = Cause::OutputTooLarge.word().to_owned();
+        let event = build_error_event(
+            &word,
+            &failure,
+            None,
+            &self.spec.errors,
+            &origin,
+            refused.attempt,
+            self.clock.now_ms(),
+        );
+        self.path.replace(refused.id, &word, event);
         Ok(())
     }
 
@@ -265,7 +267,6 @@ impl Pipeline {
                 state.leaving.push(Leaving {
                     partitions,
                     until: Instant::now() + REVOKE_DRAIN,
-                    last_commit: None,
                     done: Some(done),
                 });
             }
@@ -273,15 +274,27 @@ impl Pipeline {
                 tracing::warn!(pipeline = self.spec.name, partitions = partitions.len(), "Partitions were lost; their open events run elsewhere.");
                 self.drop_partitions(&partitions);
             }
+            SourceEvent::Moved { partition, offset } => {
+                tracing::info!(pipeline = self.spec.name, %partition, offset, "Fetching goes on elsewhere.");
+            }
+            SourceEvent::Trouble(error) => {
+                self.spec.metrics.source_trouble();
+                tracing::warn!(pipeline = self.spec.name, %error, "Kafka has trouble; the consumer goes on trying.");
+            }
             SourceEvent::Fatal(error) => return Err(error.into()),
+            SourceEvent::Stopped => return Err(PipelineError::Gone("consumer")),
         }
         Ok(())
     }
 
     fn on_assigned(&mut self, assignments: Vec<Assignment>) -> Result<(), PipelineError> {
-        for Assignment { partition, offset, metadata } in assignments {
-            let progress = Progress::decode(offset, &metadata)
-                .map_err(|source| PipelineError::Progress { partition: partition.clone(), source })?;
+        for Assignment { partition, progress, start } in assignments {
+            let offset = progress.offset.unwrap_or(start);
+            let progress = match progress.offset {
+                None => Progress::at(start),
+                Some(offset) => Progress::decode(offset, &progress.metadata)
+                    .map_err(|source| PipelineError::Progress { partition: partition.clone(), source })?,
+            };
             tracing::info!(pipeline = self.spec.name, %partition, offset, "Partition assigned.");
             self.path.assign(partition, progress);
         }
@@ -299,32 +312,23 @@ impl Pipeline {
         state.leaving.push(Leaving {
             partitions,
             until: Instant::now() + self.drain_deadline,
-            last_commit: None,
             done: None,
         });
     }
 
-    /// Sees leaving partitions off: finished (or out of time), then committed (or out of time), then gone.
+    /// Sees leaving partitions off: once all is finished, or the time is over, their progress is handed over.
     fn leave(&mut self, state: &mut State, now: Instant) {
         let mut leaving = std::mem::take(&mut state.leaving);
         leaving.retain_mut(|leaving| {
-            if leaving.last_commit.is_none() {
-                let finished = self.path.open(Some(&leaving.partitions)) == 0;
-                if !finished && now < leaving.until {
-                    return true;
-                }
-                leaving.until = now + LAST_COMMIT;
-                leaving.last_commit = self.commit(state, Some(&leaving.partitions));
-                if leaving.last_commit.is_some() {
-                    return true;
-                }
-            } else if now < leaving.until {
+            let finished = self.path.open(Some(&leaving.partitions)) == 0;
+            if !finished && now < leaving.until {
                 return true;
             }
+            self.commit(Some(&leaving.partitions));
             self.drop_partitions(&leaving.partitions);
+            // The consumer waits for this, then commits the progress and gives the partitions up.
             if let Some(done) = leaving.done.take() {
-                // The callback stopped waiting by itself: then it needs no answer.
-                drop(done.send(()));
+                done.acknowledge();
             }
             false
         });

@@ -8,14 +8,15 @@ use crate::job::{Finish, Finished, Job, PipelineId};
 use crate::spec::{InputBinding, PipelineSpec};
 use bytes::Bytes;
 use millrace_flow::blob::Blob;
-use millrace_flow::cause::Cause;
+use millrace_flow::cause::{Cause, Word};
 use millrace_flow::clock::Clock;
 use millrace_flow::lookup::Ask;
 use millrace_flow::outcome::{Emission, Failure, Outcome};
+use millrace_flow::record::OutputRecord;
 use millrace_lookup::{AnswerSink, Answered, LookupService, Request};
 use millrace_platform::{Document, EventFacts, build_error_event, build_output};
 use millrace_plugin::{Crew, Effect, Event, Payload, PluginError, Report, Ticket};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -154,6 +155,9 @@ struct OpenEvent {
     facts: EventFacts,
     /// The bytes of the answers that came in for it.
     answer_bytes: u64,
+    /// Asks without an answer yet.
+    asks_open: usize,
+    /// When its time is over, waiting for targets that were out not counted.
     deadline: Instant,
 }
 
@@ -162,7 +166,7 @@ struct Station {
     spec: Arc<PipelineSpec>,
     crew: Crew,
     open: FxHashMap<Ticket, OpenEvent>,
-    /// The tickets in the order of their deadlines, which is the order of their start: all have the same time.
+    /// The tickets in the order of their deadlines, which is that of their start but for those that waited for an outage.
     deadlines: VecDeque<(Instant, Ticket)>,
     results: Sender<Vec<Finished>>,
     finished: Vec<Finished>,
@@ -201,7 +205,7 @@ impl Station {
             return self.fail(&job, None, failure, now_ms);
         };
         let document = match job.record.value.clone() {
-            None if !input.tombstones => return self.finish(&job, Finish::Skipped("tombstone".to_owned()), 0),
+            None if !input.tombstones => return self.finish(&job, Finish::Tombstone, 0),
             None => None,
             Some(value) => match Document::parse(value, &spec.decode) {
                 Ok(document) => Some(document),
@@ -218,11 +222,13 @@ impl Station {
         let ticket = self.crew.start(event(&job, input, document.as_ref(), spec.inline_bytes_max));
         let deadline = Instant::now() + spec.event_deadline;
         self.deadlines.push_back((deadline, ticket));
-        self.open.insert(ticket, OpenEvent { job, document, facts, answer_bytes: 0, deadline });
+        self.open.insert(ticket, OpenEvent { job, document, facts, answer_bytes: 0, asks_open: 0, deadline });
     }
 
     fn answer(&mut self, ticket: Ticket, answered: Answered) {
         if let Some(open) = self.open.get_mut(&ticket) {
+            open.asks_open = open.asks_open.saturating_sub(1);
+            open.deadline += Duration::from_millis(answered.held_ms);
             open.answer_bytes += answered.answer.as_ref().map_or(0, |reply| reply.held() as u64);
             self.crew.answer(ticket, answered.ask_id, answered.answer);
         }
@@ -234,7 +240,9 @@ impl Station {
         self.expire(shared, now_ms);
         if self.crew.has_work() {
             let mut effects = std::mem::take(&mut self.effects);
+            let began = Instant::now();
             self.crew.run(now_ms, &mut effects);
+            self.spec.metrics.turned(began.elapsed());
             for effect in effects.drain(..) {
                 self.apply(effect, shared, now_ms);
             }
@@ -268,7 +276,8 @@ impl Station {
     }
 
     fn ask(&mut self, ticket: Ticket, ask: Ask) {
-        let Some(open) = self.open.get(&ticket) else { return };
+        let Some(open) = self.open.get_mut(&ticket) else { return };
+        open.asks_open += 1;
         self.asks.push(Request {
             token: token(self.spec.id, ticket),
             ask,
@@ -281,7 +290,9 @@ impl Station {
     /// Takes the event of a finished ticket out of the books.
     fn close(&mut self, ticket: Ticket, shared: &Shared) -> Option<OpenEvent> {
         let open = self.open.remove(&ticket)?;
-        shared.lookup.cancel(&[token(self.spec.id, ticket)]);
+        if open.asks_open > 0 {
+            shared.lookup.cancel(&[token(self.spec.id, ticket)]);
+        }
         // Most events finish in the order in which they started, so their deadlines go from the front.
         while self.deadlines.front().is_some_and(|(_, ticket)| !self.open.contains_key(ticket)) {
             self.deadlines.pop_front();
@@ -334,7 +345,7 @@ impl Station {
 
     fn fail(&mut self, job: &Job, document: Option<&Document>, failure: Failure, now_ms: u64) {
         let spec = Arc::clone(&self.spec);
-        let error_type = millrace_flow::cause::word_of(&failure.kind);
+        let error_type = Word::of(&failure.kind).to_string();
         let origin = spec.origin(&job.record);
         let error_event =
             build_error_event(&error_type, &failure, document, &spec.errors, &origin, job.attempt, now_ms);
@@ -353,11 +364,12 @@ impl Station {
                 return;
             }
             self.deadlines.pop_front();
-            let Some(open) = self.open.get_mut(&ticket) else { continue };
-            let outage = shared.lookup.outage(token(self.spec.id, ticket));
-            let extended = open.deadline + outage;
+            let Some(open) = self.open.get(&ticket) else { continue };
+            let held = Duration::from_millis(shared.lookup.held_ms(token(self.spec.id, ticket)));
+            let extended = open.deadline + held;
             if extended > now {
-                self.deadlines.push_back((extended, ticket));
+                let at = self.deadlines.partition_point(|(deadline, _)| *deadline <= extended);
+                self.deadlines.insert(at, (extended, ticket));
                 continue;
             }
             self.crew.cancel(ticket);
@@ -369,6 +381,7 @@ impl Station {
     }
 
     fn cancel(&mut self, jobs: &[crate::job::JobId], shared: &Shared) {
+        let jobs: FxHashSet<crate::job::JobId> = jobs.iter().copied().collect();
         let gone: Vec<Ticket> =
             self.open.iter().filter(|(_, open)| jobs.contains(&open.job.id)).map(|(ticket, _)| *ticket).collect();
         for ticket in gone {

@@ -173,7 +173,9 @@ fn comma(at: usize) -> &'static str {
 
 /// Writing to a `String` cannot fail.
 fn write_or_ignore(out: &mut String, text: std::fmt::Arguments<'_>) {
-    drop(out.write_fmt(text));
+    if out.write_fmt(text).is_err() {
+        out.push('?');
+    }
 }
 
 #[cfg(test)]

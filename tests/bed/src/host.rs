@@ -27,6 +27,14 @@ impl Host {
     /// # Errors
     /// The file cannot be written or the binary cannot be started.
     pub fn start(binary: &Path, dir: &Path, yaml: &str) -> anyhow::Result<Self> {
+        Self::start_with(binary, dir, yaml, &[])
+    }
+
+    /// As [`Host::start`], with more arguments behind the file.
+    ///
+    /// # Errors
+    /// The file cannot be written or the binary cannot be started.
+    pub fn start_with(binary: &Path, dir: &Path, yaml: &str, arguments: &[&str]) -> anyhow::Result<Self> {
         let admin = free_address()?;
         let file = dir.join("millrace.yaml");
         std::fs::write(&file, yaml.replace("{admin}", &admin.to_string()))?;
@@ -35,6 +43,7 @@ impl Host {
         let child = Command::new(binary)
             .arg("run")
             .arg(&file)
+            .args(arguments)
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

@@ -5,7 +5,11 @@
 //! trouble. What a real MediaWiki answers is tested against a real one (`millrace-services`).
 
 
+#![allow(clippy::indexing_slicing, reason = "a tool of tests: a JSON value that it built itself may be indexed")]
+
 pub mod api;
+pub mod enrichment;
 pub mod events;
 pub mod host;
+pub mod real;
 pub mod world;

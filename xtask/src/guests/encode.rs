@@ -33,10 +33,7 @@ fn is_stale(core: &Core) -> std::io::Result<bool> {
 }
 
 fn encode(core: &Core) -> anyhow::Result<Vec<u8>> {
-    let mut encoder = ComponentEncoder::default();
-    encoder.validate(true);
-    encoder.module(&fs::read(&core.module)?)?;
-    encoder.encode()
+    ComponentEncoder::default().validate(true).module(&fs::read(&core.module)?)?.encode()
 }
 
 /// Renames into place, so that a host that loads it at this moment sees the old or the new one, never half of it.

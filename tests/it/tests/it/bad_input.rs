@@ -7,7 +7,9 @@ use std::time::Duration;
 const DT: &str = "2026-06-22T09:48:10Z";
 
 /// What a bad record is, and the `error_type` that it becomes; none is a counted skip.
-fn bad_values() -> Vec<(&'static str, Option<Vec<u8>>, Option<&'static str>)> {
+type BadValue = (&'static str, Option<Vec<u8>>, Option<&'static str>);
+
+fn bad_values() -> Vec<BadValue> {
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
     let valid_start = b"{\"meta\":{\"domain\":\"w0.wikipedia.org\"},\"x\":\"".to_vec();
     vec![

@@ -1,19 +1,28 @@
 //! A plugin's fault is its own event's: the others go through, in order.
 
 use millrace_bed::events::{Change, Kind, Wiki};
-use millrace_it::{Stage, json};
+use millrace_it::{Stage, json, record};
 use std::time::Duration;
 
 const DT: &str = "2026-06-22T09:48:10Z";
 
-/// Feeds `count` events to a plugin that fails on those whose page is 13, and checks that the others come out.
-fn check(name: &str, plugin: &str, error_type: &str) -> anyhow::Result<()> {
-    let stage = Stage::set(name, plugin, 1, Duration::from_millis(5))?;
+/// Feeds 400 events to a plugin that fails on those of page 13, which have `doom` added, and checks that the others come
+/// out.
+fn check(name: &str, plugin: &str, doom: &str, error_type: &str) -> anyhow::Result<()> {
+    let mut stage = Stage::set(name, plugin, 1, Duration::from_millis(5))?;
+    stage.enrichment.names = ("in", "out");
+    stage.enrichment.wikis.push("test.example.org".to_owned());
     let wiki = Wiki::numbered(0);
-    let changes: Vec<Change<'_>> = (0..400)
-        .map(|number| Change { wiki: &wiki, page_id: 1 + number % 40, edit: 2 + number / 40, kind: Kind::Edit, dt: DT })
-        .collect();
-    stage.feed(changes)?;
+    let records = (0..400).map(|number| {
+        let page_id = 1 + number % 40;
+        let change = Change { wiki: &wiki, page_id, edit: 2 + number / 40, kind: Kind::Edit, dt: DT };
+        let mut event = change.event(&stage.world);
+        if page_id == 13 {
+            event = event.replacen('{', &format!("{{{doom},"), 1);
+        }
+        record(&stage.enrichment.input, Some(change.key().into_bytes()), Some(event.into_bytes()))
+    });
+    stage.feed_records(records)?;
     let mut host = stage.start()?;
     stage.settle(&mut host, 400)?;
     stage.committed_to_the_end(400)?;
@@ -30,10 +39,10 @@ fn check(name: &str, plugin: &str, error_type: &str) -> anyhow::Result<()> {
 
 #[test]
 fn a_trap_costs_its_own_event_only() -> anyhow::Result<()> {
-    check("trapped", "trap", "plugin_trap")
+    check("trapped", "trap", "\"trap\":\"panic_after_lookup\"", "plugin_trap")
 }
 
 #[test]
 fn an_endless_loop_costs_its_own_event_only() -> anyhow::Result<()> {
-    check("looping", "endless-loop", "plugin_timeout")
+    check("looping", "endless-loop", "\"loop\":true", "plugin_timeout")
 }

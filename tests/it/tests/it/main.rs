@@ -1,5 +1,12 @@
 //! End-to-end tests: the real binary on a real broker. One binary, so that one broker serves them all.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "these are tests, which may fail in the shortest way"
+)]
+
 mod bad_input;
 mod contained;
 mod enrichment;

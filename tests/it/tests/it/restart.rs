@@ -36,7 +36,7 @@ fn a_killed_host_loses_nothing_and_repeats_with_equal_ids() -> anyhow::Result<()
     let before = stage.outputs()?.len();
     assert!(before < usize::try_from(EVENTS)?, "the kill came in the middle");
 
-    let mut host = stage.start()?;
+    let host = stage.start()?;
     stage.committed_to_the_end(i64::try_from(EVENTS)?)?;
     assert_eq!(host.terminate()?, Some(0));
 

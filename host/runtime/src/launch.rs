@@ -1,0 +1,159 @@
+//! Puts one pipeline together: plugin, streams, workers, consumer, delivery. What can be wrong is found here, before the
+//! first record is fetched.
+
+mod bind;
+pub mod lookups;
+
+use crate::config::{OrderConfig, PipelineConfig};
+use crate::job::{Finished, PipelineId};
+use crate::partition::{Order, RecordPath};
+use crate::pipeline::Pipeline;
+use crate::spec::PipelineSpec;
+use crate::supervisor::Host;
+use crate::worker::Message;
+use anyhow::{Context as _, bail};
+use millrace_flow::admission::AdmissionLimits;
+use millrace_kafka::cluster::{Cluster, create_command};
+use millrace_kafka::config::{ConsumerConfig, ProducerConfig};
+use millrace_kafka::consumer::Consumer;
+use millrace_kafka::delivery::Delivery;
+use millrace_kafka::mock::is_embedded;
+use millrace_plugin::Plugin;
+use std::sync::Arc;
+use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::{oneshot, watch};
+
+/// Batches of finished events that may wait for the pipeline's task.
+const RESULT_BATCHES_MAX: usize = 1024;
+/// Events of the consumer that may wait: few, because each may carry a megabyte of records.
+const SOURCE_EVENTS_MAX: usize = 8;
+/// Reports of the delivery that may wait.
+const REPORTS_MAX: usize = 1024;
+
+/// How long a cluster may take to answer one question, in milliseconds.
+const ASK_MS: u64 = 15_000;
+/// What the command for a missing input topic allows for: the platform's largest messages.
+const MESSAGE_BYTES: u64 = 10 * 1024 * 1024;
+
+/// A pipeline that is ready to run.
+pub struct Launched {
+    /// The loop.
+    pub pipeline: Pipeline,
+    /// How many partitions it has, once it has been told.
+    pub assigned: watch::Receiver<Option<usize>>,
+}
+
+/// Puts a pipeline together.
+///
+/// # Errors
+/// A plugin that does not load or does not fit its pipeline, a cluster out of reach, a missing topic.
+pub async fn launch(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<Launched> {
+    let plugin = load(host, config).await?;
+    let cluster_id = look_around(host, config).await?;
+    let spec = Arc::new(bind::bind(host, id, config, plugin, cluster_id)?);
+    let results = attach(host, &spec).await?;
+    let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
+    let consumer = Consumer::start(consumer_config(config), sink)?;
+    let (report_to, reports) = mpsc::channel(REPORTS_MAX);
+    let delivery = Delivery::start(producer_config(config), Some(&consumer), report_to)?;
+    let limits =
+        AdmissionLimits { bytes_max: config.limits.bytes_in_flight_max, open_max: config.limits.open_offsets_max };
+    let order = match config.order {
+        OrderConfig::Key => Order::PerKey,
+        OrderConfig::Partition => Order::PerPartition,
+    };
+    let path = RecordPath::new(order, limits, host.workers.len(), Arc::clone(&spec.metrics));
+    let (publish, assigned) = watch::channel(None);
+    let pipeline = Pipeline {
+        spec,
+        path,
+        workers: host.workers.clone(),
+        results,
+        consumer,
+        source,
+        delivery,
+        reports,
+        clock: Arc::clone(&host.clock),
+        commit_interval: config.limits.commit_interval,
+        drain_deadline: config.limits.drain_deadline,
+        stop: host.stop.clone(),
+        assigned: publish,
+    };
+    Ok(Launched { pipeline, assigned })
+}
+
+/// Reads the plugin's file once and compiles it, off the I/O threads.
+async fn load(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<Plugin> {
+    let engine = host.engine.clone();
+    let file = config.plugin.clone();
+    let loading = tokio::task::spawn_blocking(move || {
+        let bytes = std::fs::read(&file).with_context(|| format!("cannot read the plugin {}", file.display()))?;
+        engine.load(&bytes).with_context(|| format!("plugin {}", file.display()))
+    });
+    loading.await.context("the compiler ended in a fault")?
+}
+
+/// Asks the clusters whether everything is there that the pipeline needs, off the I/O threads. Returns the id of the
+/// cluster that is read.
+async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<String> {
+    let asked = config.clone();
+    let asking = tokio::task::spawn_blocking(move || {
+        let input = Cluster::connect(&asked.cluster)?;
+        let id = input.id(ASK_MS)?;
+        for topic in asked.inputs.values().flat_map(|input| &input.topics) {
+            need(&input, &asked.cluster.brokers, topic, MESSAGE_BYTES)?;
+        }
+        let output = Cluster::connect(&asked.output_cluster)?;
+        for stream in asked.outputs.values() {
+            need(&output, &asked.output_cluster.brokers, &stream.topic, stream.message_bytes_max)?;
+        }
+        need(&output, &asked.output_cluster.brokers, &asked.errors.topic, asked.errors.message_bytes_max)?;
+        anyhow::Ok(id)
+    });
+    let id = asking.await.context("looking at the cluster ended in a fault")??;
+    if is_embedded(&id) && !host.allow_embedded_broker {
+        bail!("this is the demo's embedded broker, which keeps no promise; an ordinary run needs a real Kafka");
+    }
+    Ok(id)
+}
+
+/// A topic that is missing is named, with the command that creates it; the host never makes one.
+fn need(cluster: &Cluster, brokers: &str, topic: &str, bytes_max: u64) -> anyhow::Result<()> {
+    match cluster.topic(topic, ASK_MS)? {
+        Some(_) => Ok(()),
+        None => bail!("topic {topic} does not exist; create it with: {}", create_command(brokers, topic, 1, bytes_max)),
+    }
+}
+
+/// Has every worker make its first instance, so that a plugin that cannot be configured is found now.
+async fn attach(host: &Arc<Host>, spec: &Arc<PipelineSpec>) -> anyhow::Result<mpsc::Receiver<Vec<Finished>>> {
+    let (results, finished) = mpsc::channel(RESULT_BATCHES_MAX);
+    for inbox in &host.workers {
+        attach_to(inbox, spec, &results).await?;
+    }
+    Ok(finished)
+}
+
+async fn attach_to(
+    inbox: &Sender<Message>,
+    spec: &Arc<PipelineSpec>,
+    results: &Sender<Vec<Finished>>,
+) -> anyhow::Result<()> {
+    let (reply, attached) = oneshot::channel();
+    let message = Message::Attach(Arc::clone(spec), results.clone(), reply);
+    inbox.send(message).await.map_err(|_| anyhow::anyhow!("a worker has ended"))?;
+    attached.await.context("a worker has ended")?.context("the plugin cannot be instantiated")
+}
+
+fn consumer_config(config: &PipelineConfig) -> ConsumerConfig {
+    let topics = config.inputs.values().flat_map(|input| input.topics.clone()).collect();
+    let mut consumer = ConsumerConfig::new(config.cluster.clone(), &config.group, topics);
+    consumer.start = config.start.clone();
+    consumer
+}
+
+fn producer_config(config: &PipelineConfig) -> ProducerConfig {
+    let mut producer = ProducerConfig::new(config.output_cluster.clone());
+    producer.compression = config.compression;
+    producer
+}

@@ -1,0 +1,200 @@
+//! Runs a host: its threads, its pipelines, its admin server; starts a pipeline again that stopped by itself; ends on a
+//! signal.
+
+use crate::admin::{self, Health};
+use crate::clock::SystemClock;
+use crate::config::{HostConfig, PipelineConfig};
+use crate::job::PipelineId;
+use crate::launch::{self, Launched};
+use crate::metrics::HostMetrics;
+use crate::shutdown::{self, Signals};
+use crate::worker::{self, Message, Shared};
+use anyhow::Context as _;
+use millrace_flow::clock::Clock;
+use millrace_lookup::{AnswerSink, Answered, LookupService};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::watch;
+
+/// Messages that may wait for a worker. Each carries a batch, and admission bounds what is in flight, so this is far
+/// beyond what ever waits; it bounds the queue all the same.
+const INBOX_MESSAGES_MAX: usize = 65_536;
+/// The first wait before a pipeline is started again; it doubles up to [`BACKOFF_MAX`].
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// The longest wait before a pipeline is started again.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// A pipeline that ran this long had a good start: the next wait is the shortest again.
+const BACKOFF_RESET: Duration = Duration::from_secs(120);
+
+/// Whether a host may run on the demo's embedded broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmbeddedBroker {
+    /// It may: this is the demo, or a test.
+    Allowed,
+    /// It may not: an embedded broker keeps no promise.
+    Refused,
+}
+
+/// What every pipeline of a host shares.
+pub struct Host {
+    /// The host's configuration.
+    pub config: HostConfig,
+    /// The workers' inboxes.
+    pub workers: Vec<Sender<Message>>,
+    /// The compiler and runtime of plugins.
+    pub engine: millrace_plugin::Engine,
+    /// Answers what plugins ask.
+    pub lookup: LookupService,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// All metrics.
+    pub metrics: Arc<HostMetrics>,
+    /// What `/readyz` tells.
+    pub health: Arc<Health>,
+    /// Whether the demo's embedded broker is taken for a Kafka.
+    pub allow_embedded_broker: bool,
+    /// True once the host stops.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Runs a host until a signal stops it. A second signal ends the process at once.
+///
+/// # Errors
+/// Whatever keeps the host from starting. Once it runs, a pipeline's error is its own: it is started again.
+pub fn run(config: HostConfig, broker: EmbeddedBroker) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.workers)
+        .thread_name("millrace-io")
+        .enable_all()
+        .build()
+        .context("the I/O threads could not be started")?;
+    let result = runtime.block_on(serve(config, broker, runtime.handle().clone()));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtime::Handle) -> anyhow::Result<()> {
+    let signals = Signals::listen()?;
+    let (stop_host, stop) = watch::channel(false);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Arc::new(HostMetrics::new()?);
+    let health = Arc::new(Health::new(config.pipelines.iter().map(|pipeline| pipeline.name.clone())));
+    let lookup = LookupService::new(launch::lookups::lookup_config(&config), Arc::clone(&clock), handle.clone())?;
+    metrics.watch_lookups(lookup.clone());
+    let engine = millrace_plugin::Engine::new(engine_config(&config))?;
+    let (workers, threads) = start_workers(config.workers, &lookup, &clock, &handle)?;
+    let admin = admin::serve(&config.admin, Arc::clone(&metrics), Arc::clone(&health)).await?;
+    let host = Arc::new(Host { config, workers, engine, lookup, clock, metrics, health, allow_embedded_broker: broker == EmbeddedBroker::Allowed, stop });
+
+    let mut pipelines = tokio::task::JoinSet::new();
+    for (id, pipeline) in (0..).zip(host.config.pipelines.clone()) {
+        pipelines.spawn(keep_running(Arc::clone(&host), PipelineId(id), pipeline));
+    }
+    shutdown::wait(signals, stop_host, &mut pipelines).await;
+    admin.abort();
+    for inbox in &host.workers {
+        // A worker that is gone needs no telling.
+        drop(inbox.send(Message::Stop).await);
+    }
+    tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await?;
+    tracing::info!("Stopped.");
+    Ok(())
+}
+
+fn engine_config(config: &HostConfig) -> millrace_plugin::EngineConfig {
+    millrace_plugin::EngineConfig { cache_dir: config.plugins.cache_dir.clone(), ..Default::default() }
+}
+
+type Workers = (Vec<Sender<Message>>, Vec<std::thread::JoinHandle<()>>);
+
+/// One OS thread per worker, each with an inbox of its own.
+fn start_workers(
+    count: usize,
+    lookup: &LookupService,
+    clock: &Arc<dyn Clock>,
+    handle: &tokio::runtime::Handle,
+) -> anyhow::Result<Workers> {
+    let mut inboxes = Vec::new();
+    let mut threads = Vec::new();
+    for number in 0..count {
+        let (sender, inbox) = mpsc::channel(INBOX_MESSAGES_MAX);
+        let answers = Arc::new(Inbox { sender: sender.clone(), handle: handle.clone() });
+        let shared = Shared { lookup: lookup.clone(), answers, clock: Arc::clone(clock) };
+        let handle = handle.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("millrace-worker-{number}"))
+            .spawn(move || {
+                let _entered = handle.enter();
+                worker::run(inbox, shared);
+            })
+            .context("a worker thread could not be started")?;
+        inboxes.push(sender);
+        threads.push(thread);
+    }
+    Ok((inboxes, threads))
+}
+
+/// A worker's inbox as the place where its answers go.
+struct Inbox {
+    sender: Sender<Message>,
+    handle: tokio::runtime::Handle,
+}
+
+impl AnswerSink for Inbox {
+    fn deliver(&self, answers: Vec<Answered>) {
+        match self.sender.try_send(Message::Answers(answers)) {
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(message)) => {
+                let sender = self.sender.clone();
+                self.handle.spawn(async move { drop(sender.send(message).await) });
+            }
+        }
+    }
+}
+
+/// Starts a pipeline again, with backoff, whenever it stops by itself.
+async fn keep_running(host: Arc<Host>, id: PipelineId, config: PipelineConfig) {
+    let mut backoff = BACKOFF_MIN;
+    let mut stop = host.stop.clone();
+    loop {
+        let started = tokio::time::Instant::now();
+        let ended = run_once(&host, id, &config).await;
+        let Err(error) = ended else {
+            host.health.stopped(&config.name, "stopped with the host");
+            return;
+        };
+        if started.elapsed() > BACKOFF_RESET {
+            backoff = BACKOFF_MIN;
+        }
+        tracing::error!(pipeline = config.name, error = format!("{error:#}"), again_in_s = backoff.as_secs(), "The pipeline stopped.");
+        host.health.stopped(&config.name, &format!("{error:#}"));
+        host.metrics.pipeline_restarted(&config.name);
+        tokio::select! {
+            () = tokio::time::sleep(backoff) => {}
+            _ = stop.wait_for(|stopping| *stopping) => return,
+        }
+        backoff = (backoff * 2).min(BACKOFF_MAX);
+    }
+}
+
+async fn run_once(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<()> {
+    let Launched { pipeline, mut assigned } = launch::launch(host, id, config).await?;
+    let health = Arc::clone(&host.health);
+    let name = config.name.clone();
+    let watcher = tokio::spawn(async move {
+        while assigned.changed().await.is_ok() {
+            if let Some(partitions) = *assigned.borrow_and_update() {
+                health.running(&name, partitions);
+            }
+        }
+    });
+    let ended = pipeline.run().await;
+    watcher.abort();
+    for inbox in &host.workers {
+        // A worker that is gone has nothing to forget.
+        drop(inbox.send(Message::Detach(id)).await);
+    }
+    Ok(ended?)
+}

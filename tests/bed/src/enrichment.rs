@@ -1,0 +1,116 @@
+//! The configuration of one host with one pipeline: Simple Enrichment, page_change in, page_content_change out.
+
+use std::path::{Path, PathBuf};
+
+/// What differs from one enrichment to another.
+#[derive(Clone, Debug)]
+pub struct Enrichment {
+    /// Where Kafka is.
+    pub brokers: String,
+    /// Where the API is; every wiki is routed there by its Host header.
+    pub api: String,
+    /// The paths of the action API and the REST API.
+    pub paths: (&'static str, &'static str),
+    /// Which wikis may be asked.
+    pub wikis: Vec<String>,
+    /// Calls at once per wiki.
+    pub call_slots: usize,
+    /// Calls at once in all.
+    pub call_slots_total: usize,
+    /// The input topic.
+    pub input: String,
+    /// The output topic.
+    pub output: String,
+    /// The error topic.
+    pub errors: String,
+    /// The plugin's names for its input and its output.
+    pub names: (&'static str, &'static str),
+    /// The plugin's component.
+    pub plugin: PathBuf,
+    /// The plugin's settings, as YAML on one line.
+    pub settings: String,
+    /// Further lines of the pipeline's `limits`, as YAML on one line each.
+    pub limits: Vec<String>,
+}
+
+impl Enrichment {
+    /// An enrichment of everything by `plugin`, with the topics `NAME.in`, `NAME.out` and `NAME.error`.
+    pub fn new(name: &str, brokers: &str, api: &str, plugin: &Path) -> Self {
+        Self {
+            brokers: brokers.to_owned(),
+            api: api.to_owned(),
+            paths: ("/w/api.php", "/w/rest.php"),
+            wikis: vec!["*.wikipedia.org".to_owned()],
+            call_slots: 4,
+            call_slots_total: 64,
+            input: format!("{name}.in"),
+            output: format!("{name}.out"),
+            errors: format!("{name}.error"),
+            names: ("page_change", "page_content_change"),
+            plugin: plugin.to_owned(),
+            settings: "{}".to_owned(),
+            limits: Vec::new(),
+        }
+    }
+
+    /// The consumer group.
+    pub fn group(&self) -> String {
+        format!("millrace.{}", self.input)
+    }
+
+    /// The host's configuration. `{admin}` stands where the address of the admin server goes.
+    pub fn yaml(&self) -> String {
+        let wikis: Vec<String> = self.wikis.iter().map(|wiki| format!("\"{wiki}\"")).collect();
+        let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
+        let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
+        format!(
+            "kafka:
+  clusters:
+    main: {{ brokers: \"{brokers}\" }}
+mediawiki:
+  endpoint: \"{api}\"
+  api_path: {api_path}
+  rest_path: {rest_path}
+  wikis: [{wikis}]
+  call_slots: {call_slots}
+  call_slots_total: {call_slots_total}
+  contact: \"mailto:tests@example.org\"
+plugins: {{ cache_dir: ./plugin-cache }}
+admin: {{ listen: \"{{admin}}\" }}
+pipelines:
+  - name: enrichment
+    plugin: \"{plugin}\"
+    settings: {settings}
+    cluster: main
+    group: \"{group}\"
+    start: earliest
+    inputs:
+      {input_name}: {{ stream: mediawiki.page_change.v1, topics: [\"{input}\"] }}
+    outputs:
+      {output_name}:
+        stream: mediawiki.page_content_change.v1
+        topic: \"{output}\"
+        schema: /mediawiki/page/change/1.2.0
+        key: {{ wiki_id: /wiki_id, page_id: /page/page_id }}
+        max_message_bytes: 10 MiB
+    errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
+    lookups: {{ kinds: [revision] }}
+{limits}",
+            brokers = self.brokers,
+            api = self.api,
+            api_path = self.paths.0,
+            rest_path = self.paths.1,
+            wikis = wikis.join(", "),
+            call_slots = self.call_slots,
+            call_slots_total = self.call_slots_total,
+            plugin = self.plugin.display(),
+            settings = self.settings,
+            group = self.group(),
+            input_name = self.names.0,
+            output_name = self.names.1,
+            input = self.input,
+            output = self.output,
+            errors = self.errors,
+        )
+    }
+}
