@@ -1,6 +1,6 @@
 //! What lookups count: one table of counters with their names and help, and a snapshot that the runtime exports.
 
-use crate::breaker::BreakerState;
+pub use crate::breaker::BreakerState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
