@@ -29,12 +29,32 @@ pub(crate) struct BenchArgs {
 
 /// The goals of the design.
 const GOALS: [Goal; 7] = [
-    Goal { key: "events_per_second", what: "enriched events per second, one wiki, 32 call slots", goal: 8000.0, at_least: true },
-    Goal { key: "native_ratio", what: "events/s against the hand-written twin in the same run", goal: 0.75, at_least: true },
-    Goal { key: "cpu_seconds_per_1000_events", what: "CPU of the host process, user and system", goal: 0.10, at_least: false },
+    Goal {
+        key: "events_per_second",
+        what: "enriched events per second, one wiki, 32 call slots",
+        goal: 8000.0,
+        at_least: true,
+    },
+    Goal {
+        key: "native_ratio",
+        what: "events/s against the hand-written twin in the same run",
+        goal: 0.75,
+        at_least: true,
+    },
+    Goal {
+        key: "cpu_seconds_per_1000_events",
+        what: "CPU of the host process, user and system",
+        goal: 0.10,
+        at_least: false,
+    },
     Goal { key: "api_calls_per_event", what: "calls to the API per enriched event", goal: 0.05, at_least: false },
     Goal { key: "rss_peak_mb", what: "resident memory at its peak", goal: 512.0, at_least: false },
-    Goal { key: "latency_p99_added_ms", what: "p99 at 50 events/s beyond the API's own 100 ms", goal: 20.0, at_least: false },
+    Goal {
+        key: "latency_p99_added_ms",
+        what: "p99 at 50 events/s beyond the API's own 100 ms",
+        goal: 20.0,
+        at_least: false,
+    },
     Goal { key: "mix_native_ratio", what: "the same with 300 wikis", goal: 0.75, at_least: true },
 ];
 
@@ -82,7 +102,12 @@ fn throughput(
     Ok(())
 }
 
-fn latency(stage: &Stage, seconds: u64, figures: &mut Map<String, Value>, runs: &mut Vec<Measured>) -> anyhow::Result<()> {
+fn latency(
+    stage: &Stage,
+    seconds: u64,
+    figures: &mut Map<String, Value>,
+    runs: &mut Vec<Measured>,
+) -> anyhow::Result<()> {
     progress::say(&format!("Measuring latency at 50 events/s for {seconds} s."));
     let measured = stage.latency(seconds)?;
     let p50 = percentile(&measured.latencies_ms, 0.50);

@@ -93,13 +93,13 @@ fn build_cores(toolchain: &Toolchain, manifest: &Path) -> anyhow::Result<Vec<Cor
 
 /// The core module that one of cargo's messages tells of: `target/wasm32-unknown-unknown/release/<name>.wasm`.
 fn core_of(message: &Value) -> Option<Core> {
-    let is_plugin = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "cdylib");
-    if message["reason"] != "compiler-artifact" || !is_plugin {
+    let is_plugin = message.pointer("/target/kind")?.as_array()?.iter().any(|kind| kind == "cdylib");
+    if message.get("reason")? != "compiler-artifact" || !is_plugin {
         return None;
     }
-    let files = message["filenames"].as_array()?.iter().filter_map(Value::as_str);
+    let files = message.get("filenames")?.as_array()?.iter().filter_map(Value::as_str);
     let module = PathBuf::from(files.into_iter().find(|file| file.ends_with(".wasm"))?);
-    let name = message["target"]["name"].as_str()?.replace('_', "-");
+    let name = message.pointer("/target/name")?.as_str()?.replace('_', "-");
     let target_directory = module.parent()?.parent()?.parent()?;
     let component = target_directory.join("components").join(format!("{name}.wasm"));
     Some(Core { module, component })

@@ -51,8 +51,12 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Lint => lint::run(),
         Command::Guests(args) => guests::run(args),
-        Command::Sim => Err(anyhow::anyhow!("there are no simulations yet; the delivery rules are property-tested by ./x test")),
-        Command::Chaos => Err(anyhow::anyhow!("there is no chaos run yet; kills and outages that are tested are in ./x test")),
+        Command::Sim => {
+            Err(anyhow::anyhow!("there are no simulations yet; the delivery rules are property-tested by ./x test"))
+        }
+        Command::Chaos => {
+            Err(anyhow::anyhow!("there is no chaos run yet; kills and outages that are tested are in ./x test"))
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

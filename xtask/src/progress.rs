@@ -23,11 +23,6 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A job whose length nobody knows.
-    pub(crate) fn start(what: &str) -> Self {
-        Self::with(what, ProgressBar::no_length(), "{spinner} {msg} {elapsed}")
-    }
-
     /// A job of `total` pieces, told apart by [`Progress::advance`].
     pub(crate) fn of(what: &str, total: u64) -> Self {
         Self::with(what, ProgressBar::new(total), "{spinner} {msg} {bar:30} {pos}/{len} {elapsed}")

@@ -12,12 +12,12 @@ use enrich::{Answer, Event};
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use offsets::Offsets;
+use rdkafka::ClientContext;
 use rdkafka::Message as _;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
-use rdkafka::ClientContext;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -72,7 +72,8 @@ fn main() -> anyhow::Result<()> {
     let offsets = Arc::new(Mutex::new(Offsets::default()));
     let (sender, records) = mpsc::channel(64);
     let poller = {
-        let (settings_brokers, input, offsets) = (settings.brokers.clone(), settings.input.clone(), Arc::clone(&offsets));
+        let (settings_brokers, input, offsets) =
+            (settings.brokers.clone(), settings.input.clone(), Arc::clone(&offsets));
         std::thread::spawn(move || poll(&settings_brokers, &input, &sender, &offsets))
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -145,7 +146,8 @@ async fn run(
             .set("message.max.bytes", "20971520")
             .create_with_context(Delivered(Arc::clone(&offsets)))?,
     );
-    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(64).user_agent("bench-native/0.1").build()?;
+    let client =
+        reqwest::Client::builder().no_proxy().pool_max_idle_per_host(64).user_agent("bench-native/0.1").build()?;
     let mut wikis: HashMap<String, Wiki> = HashMap::new();
     let mut lanes: HashMap<Vec<u8>, VecDeque<Event>> = HashMap::new();
     let mut in_flight = 0;

@@ -197,11 +197,16 @@ impl Board {
         });
     }
 
-    /// Waits for `pause`, less when the board is closed or changes hands.
+    /// Waits for `pause`, less when the board is closed.
     fn pause(&self, pause: Duration) {
-        let state = lock(&self.state);
-        if !state.closed {
-            drop(self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner));
+        let deadline = Instant::now() + pause;
+        let mut state = lock(&self.state);
+        while !state.closed {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

@@ -182,7 +182,7 @@ impl Consumer {
         let (polled, poll_board) = (shared.clone(), board.clone());
         let poll = move || {
             // Set once, here, and by nobody else.
-            let _ = wake.set(thread::current());
+            drop(wake.set(thread::current()));
             Poller::new(config, polled, poll_board, sink).run();
         };
         let spawned = thread::Builder::new().name("kafka poll".to_owned()).spawn(poll);

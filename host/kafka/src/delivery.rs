@@ -170,7 +170,6 @@ impl Delivery {
     ///
     /// # Errors
     /// [`QueueFull`] when there is no room for the whole of it; nothing of it was sent or submitted then.
-    #[expect(clippy::result_large_err, reason = "the unit is given back as it came, without another allocation")]
     pub fn deliver(&mut self, unit: Unit) -> Result<(), QueueFull> {
         let bytes: usize = unit.outputs.iter().map(OutputRecord::bytes).sum();
         if !self.has_room(unit.outputs.len(), bytes) {

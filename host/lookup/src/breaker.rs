@@ -238,10 +238,10 @@ mod tests {
     fn half_of_twenty_over_a_longer_time_does_not() {
         let mut breaker = breaker();
         for n in 0..100 {
-            breaker.succeeded(n * 1_100, Probe::No);
-            breaker.failed(n * 1_100, Probe::No, None);
+            breaker.succeeded(n * 1_300, Probe::No);
+            breaker.failed(n * 1_300, Probe::No, None);
         }
-        assert_eq!(breaker.state(110_000), BreakerState::Closed);
+        assert_eq!(breaker.state(130_000), BreakerState::Closed);
     }
 
     #[test]

@@ -37,7 +37,7 @@ mod tests {
     fn long_waits_are_cut() {
         check("1000000000", Some(60_000));
         check("99999999999999999999999999", Some(60_000));
-        check("Sun, 06 Nov 2094 08:49:37 GMT", Some(60_000));
+        check("Sat, 06 Nov 2094 08:49:37 GMT", Some(60_000));
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Instance {
         allowance: Duration,
     ) -> Result<Vec<Output>, GuestFault> {
         self.begin(allowance);
+        self.store.data_mut().set_now_ms(now_ms);
         let outputs = self.contract.millrace_plugin_processor().call_turn(&mut self.store, now_ms, inputs);
         outputs.map_err(|error| fault(&self.store, &error))
     }

@@ -27,6 +27,7 @@ mod seat;
 mod tests;
 mod transcript;
 mod view;
+mod wasi;
 
 pub use crew::Crew;
 pub use describe::{Describe, InputDescription, OutputDescription};

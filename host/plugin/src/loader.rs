@@ -9,9 +9,10 @@ use crate::error::PluginError;
 use crate::instance;
 use crate::limits::Limits;
 use crate::view::View;
+use crate::wasi;
 use std::sync::Arc;
-use wasmtime::component::Component;
-use wasmtime::component::types::Component as ComponentType;
+use wasmtime::component::types::{Component as ComponentType, ComponentItem};
+use wasmtime::component::{Component, Linker};
 
 /// Bytes of a component. Python's with a few packages has 18 MiB.
 const COMPONENT_BYTES_MAX: usize = 64 << 20;
@@ -83,11 +84,26 @@ impl Engine {
         let component = self.compile(&digest, bytes)?;
         check_contract(&component.component_type(), self.wasm())?;
         let mismatch = |error: wasmtime::Error| PluginError::Mismatch(format!("{error:#}"));
-        let linked = self.linker().instantiate_pre(&component).map_err(mismatch)?;
+        let linked = self.linker_for(&component.component_type()).map_err(mismatch)?;
+        let linked = linked.instantiate_pre(&component).map_err(mismatch)?;
         let contract = PluginPre::new(linked).map_err(mismatch)?;
         let text = instance::describe(self, &contract, &Limits::default())?;
         let describe = Describe::parse(&text)?;
         Ok(Plugin(Arc::new(Loaded { engine: self.clone(), digest, describe, contract })))
+    }
+
+    /// The contract, and what the component imports of WASI.
+    fn linker_for(&self, component: &ComponentType) -> wasmtime::Result<Linker<View>> {
+        let mut linker = self.linker().clone();
+        for (name, import) in component.imports(self.wasm()) {
+            if let (Some(interface), ComponentItem::ComponentInstance(import)) = (wasi::allowed(name), import.ty) {
+                let mut instance = linker.instance(name)?;
+                for (name, item) in import.exports(self.wasm()) {
+                    wasi::link(&mut instance, interface, name, &item.ty)?;
+                }
+            }
+        }
+        Ok(linker)
     }
 
     fn compile(&self, digest: &Digest, bytes: &[u8]) -> Result<Component, PluginError> {
@@ -138,6 +154,7 @@ fn check_contract(component: &ComponentType, wasm: &wasmtime::Engine) -> Result<
     for (name, _item) in component.imports(wasm) {
         match name.strip_prefix(PACKAGE).map(version_of) {
             Some((interface, version)) if OFFERED.contains(&interface) => check_version(name, version)?,
+            _ if wasi::allowed(name).is_some() => {}
             _ => forbidden.push(name.to_owned()),
         }
     }

@@ -6,3 +6,4 @@ mod faults;
 mod guests;
 mod load;
 mod puppet;
+mod wasi;

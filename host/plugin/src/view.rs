@@ -10,6 +10,7 @@ use cpu_time::ThreadTime;
 use millrace_flow::blob::Blob;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
@@ -32,6 +33,10 @@ pub(crate) struct View {
     memory_bytes: usize,
     memory_refused: bool,
     meter: Meter,
+    /// The clock of the current turn; 0 before the first.
+    now_ms: u64,
+    /// The state of the generator that language runtimes seed themselves from.
+    random: u64,
 }
 
 /// A blob and whose it is.
@@ -62,6 +67,8 @@ impl View {
             memory_bytes: 0,
             memory_refused: false,
             meter: Meter { ticker, allowance: Duration::ZERO, since: None },
+            now_ms: 0,
+            random: RandomState::new().hash_one(()),
         }
     }
 
@@ -70,6 +77,31 @@ impl View {
         self.memory_refused = false;
         self.meter.allowance = allowance;
         self.meter.since = None;
+    }
+
+    /// Sets the clock that language runtimes read.
+    pub(crate) fn set_now_ms(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+    }
+
+    /// The clock that language runtimes read.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// The next number of the instance's generator (SplitMix64). Instances differ, so that ids that a plugin makes do;
+    /// nothing that must be secret may depend on it.
+    pub(crate) fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Notes a log line.
+    pub(crate) fn log(&mut self, ticket: Option<u64>, level: LogLevel, message: &str) {
+        let limits = Arc::clone(&self.limits);
+        self.report(ticket).log(level, message, &limits);
     }
 
     /// Decides at a tick whether the call goes on. What the thread spent before the first tick, at most one tick's
@@ -215,8 +247,7 @@ impl log::Host for View {
             log::Level::Warn => LogLevel::Warn,
             log::Level::Error => LogLevel::Error,
         };
-        let limits = Arc::clone(&self.limits);
-        self.report(ticket).log(level, &message, &limits);
+        View::log(self, ticket, level, &message);
         Ok(())
     }
 }

@@ -202,11 +202,7 @@ impl AsyncRead for Placed {
 }
 
 impl AsyncWrite for Placed {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> Polled<usize> {
+    fn poll_write(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>, bytes: &[u8]) -> Polled<usize> {
         if self.end.as_mut().poll(cx).is_ready() {
             return std::task::Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
         }

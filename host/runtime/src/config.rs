@@ -3,6 +3,7 @@
 //!
 //! What needs the plugin or the network to be known is not here: see `check.rs`.
 
+mod http;
 mod kafka;
 mod kinds;
 mod limits;
@@ -22,6 +23,7 @@ pub use quantity::{show_duration, show_size};
 pub(crate) use reader::{Declaration, Presence};
 
 use millrace_kafka::config::ClusterConfig;
+use millrace_lookup::HttpTargetConfig;
 use reader::{Desk, Section, key};
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -40,9 +42,11 @@ pub struct HostConfig {
     pub clusters: BTreeMap<String, ClusterConfig>,
     /// The wikis that plugins may ask. None: no plugin may ask a wiki.
     pub mediawiki: Option<MediaWikiConfig>,
+    /// The other HTTP services that plugins may ask.
+    pub http_targets: Vec<HttpTargetConfig>,
     /// Where plugins are kept.
     pub plugins: PluginsConfig,
-    /// The admin server. None: there is none.
+    /// The admin server.
     pub admin: AdminConfig,
     /// What is logged and how.
     pub log: LogConfig,
@@ -92,13 +96,53 @@ impl HostConfig {
     /// # Errors
     /// Every mistake in it.
     pub fn load(file: &Path) -> Result<Self, Mistakes> {
+        Self::load_with_source(file).map(|(config, _source)| config)
+    }
+
+    /// The same, with the source beside it, for those who find more mistakes.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub(crate) fn load_with_source(file: &Path) -> Result<(Self, Source), Mistakes> {
         let wrong = |list| Mistakes { file: file.to_owned(), list };
         let text = read_text(file).map_err(|mistake| wrong(vec![mistake]))?;
         let root = tree::parse(&text).map_err(|mistake| wrong(vec![mistake]))?;
         let desk = Desk::reading(file.parent().unwrap_or(Path::new("")));
         let config = Section::read(&desk, String::new(), Some(&root), |section| read_host(section, file));
         let list = desk.into_mistakes();
-        if list.is_empty() { Ok(config) } else { Err(wrong(list)) }
+        if list.is_empty() { Ok((config, Source(root))) } else { Err(wrong(list)) }
+    }
+}
+
+/// The file as it was written: where keys stand in it.
+#[derive(Debug)]
+pub(crate) struct Source(tree::Node);
+
+impl Source {
+    /// The position of the deepest of `keys` that was written, and all of them as a path. An item of a list goes by its
+    /// number.
+    pub(crate) fn locate(&self, keys: &[&str]) -> (Position, String) {
+        let mut node = Some(&self.0);
+        let mut position = self.0.position;
+        let mut path = String::new();
+        for key in keys {
+            let (below, is_item) = match node.map(|node| &node.value) {
+                Some(tree::Value::List(items)) => (key.parse::<usize>().ok().and_then(|index| items.get(index)), true),
+                _ => (
+                    node.and_then(|node| node.entries().iter().find(|entry| entry.key == *key))
+                        .map(|entry| &entry.node),
+                    false,
+                ),
+            };
+            node = below;
+            position = node.map_or(position, |node| node.position);
+            match (is_item, path.is_empty()) {
+                (true, _) => path.push_str(&format!("[{key}]")),
+                (false, true) => path.push_str(key),
+                (false, false) => path.push_str(&format!(".{key}")),
+            }
+        }
+        (position, path)
     }
 }
 
@@ -133,15 +177,26 @@ fn read_host(section: &Section<'_>, file: &Path) -> HostConfig {
     let clusters = section
         .section(key("kafka", "Where Kafka is."), kafka::read)
         .unwrap_or_else(|| missing(section, "kafka", "add `kafka: { clusters: ... }`"));
-    let pipelines_doc = key("pipelines", "The pipelines: one plugin each, with its streams, settings, grants and limits.");
+    let pipelines_doc =
+        key("pipelines", "The pipelines: one plugin each, with its streams, settings, grants and limits.");
     let pipelines = section.list(pipelines_doc, |pipeline| pipeline::read(pipeline, &clusters));
     if pipelines.is_empty() {
         section.mistake("pipelines", "there is no pipeline", "add at least one");
     }
     let config = HostConfig {
         file: file.to_owned(),
-        mediawiki: section
-            .section(key("mediawiki", "The wikis that plugins may ask. Without it they may ask none."), mediawiki::read),
+        mediawiki: section.section(
+            key("mediawiki", "The wikis that plugins may ask. Without it they may ask none."),
+            mediawiki::read,
+        ),
+        http_targets: section
+            .named(
+                key("http", "Other HTTP services that plugins may ask, by the name that grants use."),
+                http::read_target,
+            )
+            .into_iter()
+            .map(|(_, target)| target)
+            .collect(),
         plugins: section.defaults(key("plugins", "Where plugins are kept."), read_plugins),
         admin: section.defaults(key("admin", "The server of `/metrics`, `/healthz` and `/readyz`."), read_admin),
         log: section.defaults(key("log", "What is logged, and how."), read_log),
@@ -161,7 +216,10 @@ fn missing<T: Default>(section: &Section<'_>, name: &str, remedy: &str) -> T {
 fn read_plugins(section: &Section<'_>) -> PluginsConfig {
     PluginsConfig {
         cache_dir: section
-            .path(key("cache_dir", "A directory for compiled code, made if absent, readable for the host only."), "path of a directory")
+            .path(
+                key("cache_dir", "A directory for compiled code, made if absent, readable for the host only."),
+                "path of a directory",
+            )
             .optional("plugins are compiled at every start"),
     }
 }
@@ -173,14 +231,23 @@ fn read_admin(section: &Section<'_>) -> AdminConfig {
     let parse = |text: &str| text.parse::<SocketAddr>().map_err(|_no_address| format!("expected an {KIND}"));
     let default = SocketAddr::from(([127, 0, 0, 1], 9180));
     let listen = section
-        .parsed(key("listen", "Where the server listens; port 0 takes any free one, and the log says which."), KIND, parse)
+        .parsed(
+            key("listen", "Where the server listens; port 0 takes any free one, and the log says which."),
+            KIND,
+            parse,
+        )
         .or(default, LISTEN);
     let allow_remote = section
         .flag(key("allow_remote", "Whether others than this machine may connect. The server asks nobody who they are."))
         .or(false, "false");
     if !listen.ip().is_loopback() && !allow_remote {
-        let problem = format!("{} can be reached from other machines, and the server asks nobody who they are", listen.ip());
-        section.mistake("listen", problem, "listen on 127.0.0.1, or set `allow_remote: true` where the network protects it");
+        let problem =
+            format!("{} can be reached from other machines, and the server asks nobody who they are", listen.ip());
+        section.mistake(
+            "listen",
+            problem,
+            "listen on 127.0.0.1, or set `allow_remote: true` where the network protects it",
+        );
     }
     AdminConfig { listen }
 }

@@ -148,7 +148,7 @@ async fn attach_to(
 fn consumer_config(config: &PipelineConfig) -> ConsumerConfig {
     let topics = config.inputs.values().flat_map(|input| input.topics.clone()).collect();
     let mut consumer = ConsumerConfig::new(config.cluster.clone(), &config.group, topics);
-    consumer.start = config.start.clone();
+    consumer.start = config.start;
     consumer
 }
 

@@ -7,8 +7,12 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod binding;
+pub mod check;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod inspect;
 pub mod job;
 pub mod launch;
 pub mod metrics;

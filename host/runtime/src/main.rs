@@ -1,25 +1,13 @@
-//! The `millrace` binary.
+//! The `millrace` binary. Everything it does is in the library, so that tests can do it too.
+
 use mimalloc::MiMalloc;
-use millrace_runtime::config::HostConfig;
-use millrace_runtime::supervisor::{EmbeddedBroker, run};
 use std::process::ExitCode;
 
+/// Bodies of pages are allocated by the I/O threads and freed by the workers and by librdkafka's threads; the system's
+/// allocator keeps such memory in the arena of the thread that asked for it, so that resident memory creeps up.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().collect();
-    let broker = if arguments.iter().any(|a| a == "--allow-embedded-broker") { EmbeddedBroker::Allowed } else { EmbeddedBroker::Refused };
-    let config = match HostConfig::load(std::path::Path::new(&arguments[2])) {
-        Ok(config) => config,
-        Err(mistakes) => {
-            eprintln!("{mistakes}");
-            return ExitCode::from(2);
-        }
-    };
-    millrace_runtime::telemetry::begin(config.log).ok();
-    match run(config, broker) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => { eprintln!("{error:#}"); ExitCode::FAILURE }
-    }
+    millrace_runtime::cli::main()
 }

@@ -7,17 +7,20 @@
 mod bounded;
 mod families;
 mod guest;
+mod lookups;
 mod process;
 
 use bounded::WordCounters;
+pub(crate) use families::ALL as FAMILIES;
 use families::{Family, FamilyKind};
-pub(crate) use families::{ALL as FAMILIES, Family as MetricFamily};
 use guest::{Counted, GuestMetrics};
+pub(crate) use lookups::FAMILIES as LOOKUP_FAMILIES;
 use millrace_kafka::statistics::ClientStatistics;
 use millrace_plugin::Report;
+pub(crate) use process::memory_bytes;
 use prometheus::core::Collector;
-use prometheus::{GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use prometheus::{CounterVec, Opts, Registry, TextEncoder};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,6 +42,12 @@ pub struct HostMetrics {
     guest: Arc<GuestMetrics>,
     pipelines: Mutex<BTreeMap<String, Arc<PipelineMetrics>>>,
     lookups: Mutex<Option<millrace_lookup::LookupService>>,
+}
+
+impl std::fmt::Debug for HostMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostMetrics").finish_non_exhaustive()
+    }
 }
 
 impl HostMetrics {
@@ -137,6 +146,10 @@ impl HostMetrics {
         self.observe_process();
         let mut out = TextEncoder::new().encode_to_string(&self.registry.gather())?;
         self.guest.write(&mut out);
+        let lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(service) = lookups.as_ref() {
+            lookups::write(&service.stats(), &mut out);
+        }
         Ok(out)
     }
 
@@ -161,7 +174,8 @@ impl HostMetrics {
     }
 
     fn histogram(&self, family: &Family, labels: &[&str]) -> Histogram {
-        let found = self.histograms.get(family.name).and_then(|vector| vector.get_metric_with_label_values(labels).ok());
+        let found =
+            self.histograms.get(family.name).and_then(|vector| vector.get_metric_with_label_values(labels).ok());
         found.unwrap_or_else(|| detached(Histogram::with_opts(HistogramOpts::new("detached", "Shown nowhere."))))
     }
 

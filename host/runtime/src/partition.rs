@@ -296,10 +296,10 @@ impl RecordPath {
             return;
         }
         partition.ledger.deliver(offset);
-        if let Some(next) = partition.lanes.leave(job.lane) {
-            if let Some(next_job) = self.jobs.get(&next) {
-                self.ready.push(Job { id: next, record: Arc::clone(&next_job.record), attempt: next_job.attempt });
-            }
+        if let Some(next) = partition.lanes.leave(job.lane)
+            && let Some(next_job) = self.jobs.get(&next)
+        {
+            self.ready.push(Job { id: next, record: Arc::clone(&next_job.record), attempt: next_job.attempt });
         }
         if outputs.is_empty() {
             self.settle(id, now);

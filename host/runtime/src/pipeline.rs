@@ -149,7 +149,10 @@ impl Pipeline {
             }
         };
         if tokio::time::timeout(LEAVE_MAX, stopped).await.is_err() {
-            tracing::warn!(pipeline = self.spec.name, "The consumer did not leave its group in time; the group will notice by itself.");
+            tracing::warn!(
+                pipeline = self.spec.name,
+                "The consumer did not leave its group in time; the group will notice by itself."
+            );
         }
     }
 
@@ -192,10 +195,10 @@ impl Pipeline {
     fn dispatch(&mut self) {
         for (worker, jobs) in self.path.dispatch() {
             let Some(inbox) = self.workers.get(worker) else { continue };
-            if let Err(refused) = inbox.try_send(Message::Start(self.spec.id, jobs)) {
-                if let Message::Start(_, jobs) = refused.into_inner() {
-                    self.path.undispatch(worker, jobs);
-                }
+            if let Err(refused) = inbox.try_send(Message::Start(self.spec.id, jobs))
+                && let Message::Start(_, jobs) = refused.into_inner()
+            {
+                self.path.undispatch(worker, jobs);
             }
         }
     }
@@ -245,15 +248,8 @@ impl Pipeline {
         let failure = Failure::new(Cause::OutputTooLarge.word(), refused.error.to_string());
         let origin = self.spec.origin(&refused.record);
         let word = Cause::OutputTooLarge.word().to_owned();
-        let event = build_error_event(
-            &word,
-            &failure,
-            None,
-            &self.spec.errors,
-            &origin,
-            refused.attempt,
-            self.clock.now_ms(),
-        );
+        let event =
+            build_error_event(&word, &failure, None, &self.spec.errors, &origin, refused.attempt, self.clock.now_ms());
         self.path.replace(refused.id, &word, event);
         Ok(())
     }
@@ -264,14 +260,14 @@ impl Pipeline {
             SourceEvent::Assigned(assignments) => self.on_assigned(assignments)?,
             SourceEvent::Revoked { partitions, done } => {
                 self.path.stop_starting(Some(&partitions));
-                state.leaving.push(Leaving {
-                    partitions,
-                    until: Instant::now() + REVOKE_DRAIN,
-                    done: Some(done),
-                });
+                state.leaving.push(Leaving { partitions, until: Instant::now() + REVOKE_DRAIN, done: Some(done) });
             }
             SourceEvent::Lost { partitions } => {
-                tracing::warn!(pipeline = self.spec.name, partitions = partitions.len(), "Partitions were lost; their open events run elsewhere.");
+                tracing::warn!(
+                    pipeline = self.spec.name,
+                    partitions = partitions.len(),
+                    "Partitions were lost; their open events run elsewhere."
+                );
                 self.drop_partitions(&partitions);
             }
             SourceEvent::Moved { partition, offset } => {
@@ -308,12 +304,12 @@ impl Pipeline {
         let partitions = self.path.owned();
         self.consumer.pause(&partitions);
         self.path.stop_starting(None);
-        tracing::info!(pipeline = self.spec.name, open = self.path.open(None), "Stopping: finishing what is in flight.");
-        state.leaving.push(Leaving {
-            partitions,
-            until: Instant::now() + self.drain_deadline,
-            done: None,
-        });
+        tracing::info!(
+            pipeline = self.spec.name,
+            open = self.path.open(None),
+            "Stopping: finishing what is in flight."
+        );
+        state.leaving.push(Leaving { partitions, until: Instant::now() + self.drain_deadline, done: None });
     }
 
     /// Sees leaving partitions off: once all is finished, or the time is over, their progress is handed over.

@@ -2,15 +2,17 @@
 //! uses. The copy in `docs/reference.md` is compared with it by a test.
 
 use crate::config::{Declaration, Presence, declarations};
-use crate::metrics::FAMILIES;
-use std::fmt::Write as _;
+use crate::metrics::{FAMILIES, LOOKUP_FAMILIES};
+use millrace_lookup::stats::Counter;
 
 /// The whole reference.
 pub fn markdown() -> String {
     let mut out = String::new();
     out.push_str("# Reference\n\nMade by `millrace reference`; do not edit.\n\n");
     out.push_str("## The configuration file\n\n");
-    out.push_str("One YAML file describes a host. Sizes and durations carry their unit (`64 MiB`, `500 ms`), relative\n");
+    out.push_str(
+        "One YAML file describes a host. Sizes and durations carry their unit (`64 MiB`, `500 ms`), relative\n",
+    );
     out.push_str("paths start from the folder of the file, and secrets are named by file, never written down here.\n");
     out.push_str("`[]` is each item of a list, `<name>` a name of your choice.\n\n");
     out.push_str("| key | value | without it | what it is |\n|---|---|---|---|\n");
@@ -18,9 +20,12 @@ pub fn markdown() -> String {
     out.push_str("\n## Metrics\n\nServed at `/metrics` in the text format of Prometheus. A plugin's own metrics are\n");
     out.push_str("`millrace_plugin_<name>`, with the label `pipeline` and the plugin's own, at most 200 series per pipeline.\n\n");
     out.push_str("| name | kind | labels | what it is |\n|---|---|---|---|\n");
-    for family in FAMILIES {
+    for family in FAMILIES.iter().chain(LOOKUP_FAMILIES) {
         let labels = family.labels.join(", ");
         line(&mut out, [&format!("`{}`", family.name), family.kind.word(), &labels, family.help]);
+    }
+    for counter in Counter::ALL {
+        line(&mut out, [&format!("`millrace_{}`", counter.name()), "counter", "", counter.help()]);
     }
     out
 }
@@ -37,8 +42,7 @@ fn row(declaration: &Declaration, out: &mut String) {
 
 fn line(out: &mut String, cells: [&str; 4]) {
     let [name, kind, absent, doc] = cells.map(|cell| cell.replace('|', "\\|"));
-    // Writing to a string cannot fail.
-    drop(writeln!(out, "| {name} | {kind} | {absent} | {doc} |"));
+    out.push_str(&format!("| {name} | {kind} | {absent} | {doc} |\n"));
 }
 
 #[cfg(test)]

@@ -63,11 +63,6 @@ pub struct PipelineSpec {
 impl PipelineSpec {
     /// Where `record` came from, as outputs and error events say it.
     pub fn origin<'a>(&'a self, record: &'a millrace_flow::record::Record) -> Origin<'a> {
-        Origin {
-            pipeline: &self.name,
-            cluster_id: &self.cluster_id,
-            record,
-            plugin_digest: &self.plugin_digest,
-        }
+        Origin { pipeline: &self.name, cluster_id: &self.cluster_id, record, plugin_digest: &self.plugin_digest }
     }
 }

@@ -86,7 +86,17 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     let engine = millrace_plugin::Engine::new(engine_config(&config))?;
     let (workers, threads) = start_workers(config.workers, &lookup, &clock, &handle)?;
     let admin = admin::serve(&config.admin, Arc::clone(&metrics), Arc::clone(&health)).await?;
-    let host = Arc::new(Host { config, workers, engine, lookup, clock, metrics, health, allow_embedded_broker: broker == EmbeddedBroker::Allowed, stop });
+    let host = Arc::new(Host {
+        config,
+        workers,
+        engine,
+        lookup,
+        clock,
+        metrics,
+        health,
+        allow_embedded_broker: broker == EmbeddedBroker::Allowed,
+        stop,
+    });
 
     let mut pipelines = tokio::task::JoinSet::new();
     for (id, pipeline) in (0..).zip(host.config.pipelines.clone()) {
@@ -168,7 +178,12 @@ async fn keep_running(host: Arc<Host>, id: PipelineId, config: PipelineConfig) {
         if started.elapsed() > BACKOFF_RESET {
             backoff = BACKOFF_MIN;
         }
-        tracing::error!(pipeline = config.name, error = format!("{error:#}"), again_in_s = backoff.as_secs(), "The pipeline stopped.");
+        tracing::error!(
+            pipeline = config.name,
+            error = format!("{error:#}"),
+            again_in_s = backoff.as_secs(),
+            "The pipeline stopped."
+        );
         host.health.stopped(&config.name, &format!("{error:#}"));
         host.metrics.pipeline_restarted(&config.name);
         tokio::select! {

@@ -269,7 +269,8 @@ impl Station {
                 let Some(open) = self.close(ticket, shared) else { return };
                 self.report(&report);
                 self.spec.metrics.fault(fault.kind.word());
-                let failure = Failure { kind: fault.kind.cause().word().to_owned(), message: fault.message, stack: fault.stack };
+                let failure =
+                    Failure { kind: fault.kind.cause().word().to_owned(), message: fault.message, stack: fault.stack };
                 self.fail(&open.job, open.document.as_ref(), failure, now_ms);
             }
         }

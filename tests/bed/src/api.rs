@@ -89,7 +89,12 @@ async fn answer(State(served): State<Arc<Served>>, uri: Uri, headers: HeaderMap,
 /// Query and form parameters, percent-decoded.
 fn parameters(query: &str, body: &[u8]) -> BTreeMap<String, String> {
     let form = std::str::from_utf8(body).unwrap_or_default();
-    query.split('&').chain(form.split('&')).filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k.into(), decode(v))).collect()
+    query
+        .split('&')
+        .chain(form.split('&'))
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(k, v)| (k.into(), decode(v)))
+        .collect()
 }
 
 fn decode(text: &str) -> String {
@@ -151,10 +156,7 @@ fn revision(world: &World, page: u64, rev: u64, out: &mut String) {
     write_or_ignore(out, format_args!("{{\"revid\":{rev},\"parentid\":{},\"slots\":{{", rev.saturating_sub(1)));
     let hidden = World::state_of(rev) == RevisionState::Hidden;
     for (at, slot) in World::slots_of(page).iter().enumerate() {
-        write_or_ignore(
-            out,
-            format_args!("{}\"{}\":{{\"contentmodel\":\"{}\",", comma(at), slot.role, slot.model),
-        );
+        write_or_ignore(out, format_args!("{}\"{}\":{{\"contentmodel\":\"{}\",", comma(at), slot.role, slot.model));
         if hidden {
             out.push_str("\"texthidden\":true}");
         } else {
@@ -190,7 +192,10 @@ mod tests {
         assert_eq!(answer["query"]["badrevids"]["1850"]["missing"], true);
         assert_eq!(answer["query"]["pages"][0]["revisions"][0]["slots"]["main"]["content"], world.text(1001, 0).plain);
         assert_eq!(answer["query"]["pages"][0]["revisions"][2]["slots"]["main"]["texthidden"], true);
-        assert_eq!(answer["query"]["pages"][1]["revisions"][0]["slots"]["mediainfo"]["contentmodel"], "wikibase-mediainfo");
+        assert_eq!(
+            answer["query"]["pages"][1]["revisions"][0]["slots"]["mediainfo"]["contentmodel"],
+            "wikibase-mediainfo"
+        );
     }
 
     #[test]

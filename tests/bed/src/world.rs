@@ -86,12 +86,12 @@ pub struct Slot {
 }
 
 const MAIN: Slot = Slot { number: 0, role: "main", model: "wikitext", format: "text/x-wiki" };
-const MEDIAINFO: Slot =
-    Slot { number: 1, role: "mediainfo", model: "wikibase-mediainfo", format: "application/json" };
+const MEDIAINFO: Slot = Slot { number: 1, role: "mediainfo", model: "wikibase-mediainfo", format: "application/json" };
 
 /// Text number `number`: wikitext-like, with everything that JSON escapes and some of what UTF-8 needs.
 fn text(number: usize, bytes: usize) -> Text {
-    let mut plain = format!("== Section {number} ==\nA \"quoted\" line with a \\ and a tab\t, naïve Ünïcode: 水車 🌊.\n");
+    let mut plain =
+        format!("== Section {number} ==\nA \"quoted\" line with a \\ and a tab\t, naïve Ünïcode: 水車 🌊.\n");
     let mut line = 0_usize;
     while plain.len() < bytes {
         line += 1;

@@ -87,7 +87,11 @@ impl Stage {
     /// Writes changes to the input topic, in order.
     pub fn feed<'a>(&self, changes: impl IntoIterator<Item = Change<'a>>) -> anyhow::Result<()> {
         let records = changes.into_iter().map(|change| {
-            record(&self.enrichment.input, Some(change.key().into_bytes()), Some(change.event(&self.world).into_bytes()))
+            record(
+                &self.enrichment.input,
+                Some(change.key().into_bytes()),
+                Some(change.event(&self.world).into_bytes()),
+            )
         });
         self.feed_records(records)
     }

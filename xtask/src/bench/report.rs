@@ -51,7 +51,9 @@ pub(crate) fn html(figures: &Map<String, Value>, goals: &[Goal], runs: &[Measure
     );
     line(&mut out, format_args!("<p>{}</p>", escape(machine)));
     figures_table(&mut out, figures, goals);
-    out.push_str("<h2>Throughput over time</h2><p>Enriched events per second, side by side with the hand-written twin.</p>");
+    out.push_str(
+        "<h2>Throughput over time</h2><p>Enriched events per second, side by side with the hand-written twin.</p>",
+    );
     out.push_str(&throughput_chart(runs));
     out.push_str("<h2>Latency at 50 events/s</h2><p>From the event's time to its arrival at a reader, the API's 100 ms included.</p>");
     for run in runs.iter().filter(|run| !run.latencies_ms.is_empty()) {
@@ -93,7 +95,14 @@ fn throughput_chart(runs: &[Measured]) -> String {
     let mut out = format!("<svg viewBox=\"0 0 {WIDTH} {}\">", HEIGHT + 20.0);
     for share in [0.0, 0.5, 1.0] {
         let y = HEIGHT - share * (HEIGHT - 20.0);
-        line(&mut out, format_args!("<line x1=0 x2={WIDTH} y1={y} y2={y} stroke=#ddd /><text x=2 y={} font-size=12>{:.0}/s</text>", y - 3.0, share * highest));
+        line(
+            &mut out,
+            format_args!(
+                "<line x1=0 x2={WIDTH} y1={y} y2={y} stroke=#ddd /><text x=2 y={} font-size=12>{:.0}/s</text>",
+                y - 3.0,
+                share * highest
+            ),
+        );
     }
     for (run, colour) in shown.iter().zip(COLOURS.iter().cycle()) {
         let points: Vec<String> = run
@@ -101,9 +110,15 @@ fn throughput_chart(runs: &[Measured]) -> String {
             .iter()
             .map(|(t, rate)| format!("{:.1},{:.1}", t / longest * WIDTH, HEIGHT - rate / highest * (HEIGHT - 20.0)))
             .collect();
-        line(&mut out, format_args!("<polyline fill=none stroke={colour} stroke-width=2 points=\"{}\"/>", points.join(" ")));
+        line(
+            &mut out,
+            format_args!("<polyline fill=none stroke={colour} stroke-width=2 points=\"{}\"/>", points.join(" ")),
+        );
     }
-    line(&mut out, format_args!("<text x={} y={} font-size=12 text-anchor=end>{longest:.0} s</text></svg>", WIDTH, HEIGHT + 15.0));
+    line(
+        &mut out,
+        format_args!("<text x={} y={} font-size=12 text-anchor=end>{longest:.0} s</text></svg>", WIDTH, HEIGHT + 15.0),
+    );
     out.push_str("<p class=legend>");
     for (run, colour) in shown.iter().zip(COLOURS.iter().cycle()) {
         line(&mut out, format_args!("<span style=\"color:{colour}\">&#9632; {}</span>", escape(&run.name)));
@@ -128,9 +143,22 @@ fn latency_chart(run: &Measured) -> String {
     let mut out = format!("<h3>{}</h3><svg viewBox=\"0 0 {WIDTH} 160\">", escape(&run.name));
     for (at, count) in counts.iter().enumerate() {
         let height = f64::from(*count) / highest * 130.0;
-        line(&mut out, format_args!("<rect x={} y={} width=13 height={height:.1} fill={} />", at as f64 * 14.7, 135.0 - height, COLOURS.first().unwrap_or(&"#000")));
+        line(
+            &mut out,
+            format_args!(
+                "<rect x={} y={} width=13 height={height:.1} fill={} />",
+                at as f64 * 14.7,
+                135.0 - height,
+                COLOURS.first().unwrap_or(&"#000")
+            ),
+        );
     }
-    line(&mut out, format_args!("<text x=0 y=152 font-size=12>{first:.0} ms</text><text x={WIDTH} y=152 font-size=12 text-anchor=end>{last:.0} ms</text></svg>"));
+    line(
+        &mut out,
+        format_args!(
+            "<text x=0 y=152 font-size=12>{first:.0} ms</text><text x={WIDTH} y=152 font-size=12 text-anchor=end>{last:.0} ms</text></svg>"
+        ),
+    );
     out
 }
 
@@ -141,7 +169,15 @@ fn cpu_chart(name: &str, shares: &BTreeMap<String, f64>) -> String {
     let mut out = format!("<h3>{}</h3><table>", escape(name));
     for (thread, seconds) in rows {
         let share = seconds / total;
-        line(&mut out, format_args!("<tr><td>{}<td>{seconds:.1} s<td>{:.0} %<td style=\"width:20rem\"><div style=\"background:#1668a8;height:.8rem;width:{:.0}%\"></div></tr>", escape(thread), share * 100.0, share * 100.0));
+        line(
+            &mut out,
+            format_args!(
+                "<tr><td>{}<td>{seconds:.1} s<td>{:.0} %<td style=\"width:20rem\"><div style=\"background:#1668a8;height:.8rem;width:{:.0}%\"></div></tr>",
+                escape(thread),
+                share * 100.0,
+                share * 100.0
+            ),
+        );
     }
     out.push_str("</table>");
     out

@@ -8,8 +8,8 @@ use millrace_bed::enrichment::Enrichment;
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::host::{Host, guest, millrace_binary};
 use millrace_bed::world::World;
-use millrace_kafka::config::{ClusterConfig, ProducerConfig};
 use millrace_kafka::cluster::Cluster;
+use millrace_kafka::config::{ClusterConfig, ProducerConfig};
 use millrace_kafka::reader::{Isolation, TopicReader};
 use millrace_kafka::writer::Writer;
 use millrace_services::{Kafka, KafkaOptions, Purpose, Topic};
@@ -76,7 +76,8 @@ impl Stage {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let world = Arc::new(World::new(64, CONTENT_BYTES));
         let api = runtime.block_on(StandIn::start(Arc::clone(&world), API_LATENCY))?;
-        let kafka = Kafka::start(KafkaOptions { purpose: Purpose::Bench, ..KafkaOptions::default() }).context("the broker did not start")?;
+        let kafka = Kafka::start(KafkaOptions { purpose: Purpose::Bench, ..KafkaOptions::default() })
+            .context("the broker did not start")?;
         Ok(Self { kafka, api, world, folder: tempfile::tempdir()?, topics: AtomicU64::new(0), _runtime: runtime })
     }
 
@@ -108,7 +109,8 @@ impl Stage {
         self.create(&[&output, &format!("{name}.error")])?;
         let ends = Output::open(&self.cluster(), &output)?;
         let calls = self.api.calls();
-        let label = format!("{} ({})", if who == Who::Native { "hand-written twin" } else { "Millrace" }, scenario.name);
+        let label =
+            format!("{} ({})", if who == Who::Native { "hand-written twin" } else { "Millrace" }, scenario.name);
         let mut measured = match who {
             Who::Native => {
                 let child = self.start_native(&format!("{input}.in"), &output, scenario)?;
@@ -152,7 +154,12 @@ impl Stage {
         let latencies = reader.join().map_err(|_| anyhow::anyhow!("the reader ended in a panic"))??;
         let cpu_by_thread = super::process::cpu_by_thread(host.id())?;
         host.terminate()?;
-        Ok(Measured { name: "Millrace (50 events/s)".to_owned(), latencies_ms: latencies, cpu_by_thread, ..Measured::default() })
+        Ok(Measured {
+            name: "Millrace (50 events/s)".to_owned(),
+            latencies_ms: latencies,
+            cpu_by_thread,
+            ..Measured::default()
+        })
     }
 
     fn enrichment(&self, name: &str, call_slots: usize) -> anyhow::Result<Enrichment> {

@@ -25,7 +25,9 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts both.
     pub(crate) fn set() -> anyhow::Result<Self> {
-        progress::say("Starting a real Kafka and a real MediaWiki (the first time, they are downloaded and installed).");
+        progress::say(
+            "Starting a real Kafka and a real MediaWiki (the first time, they are downloaded and installed).",
+        );
         let kafka = Kafka::start(KafkaOptions::default())?;
         let topics: Vec<Topic> = ["demo.in", "demo.out", "demo.error"]
             .iter()

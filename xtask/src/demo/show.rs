@@ -32,12 +32,14 @@ pub(crate) fn read(
     let mut outputs = TopicReader::open(cluster, &enrichment.output, Isolation::ReadUncommitted)?;
     let mut errors = TopicReader::open(cluster, &enrichment.errors, Isolation::ReadUncommitted)?;
     let mut seen = Seen::default();
+    let mut shown = 0;
     let until = Instant::now() + done_max;
     let bar = Progress::of("Events", fed);
     loop {
         while let Some(record) = outputs.next(5)? {
             seen.outputs += 1;
-            if has_body(&record) && shown(seen.outputs) {
+            if shown < SHOWN_MAX && has_body(&record) {
+                shown += 1;
                 progress::say(&pretty(&record)?);
             }
         }
@@ -55,10 +57,6 @@ pub(crate) fn read(
         }
         ensure!(Instant::now() < until, "{settled} of {fed} events had an outcome in time\n{}", host.log_tail());
     }
-}
-
-fn shown(outputs: u64) -> bool {
-    outputs <= SHOWN_MAX as u64
 }
 
 fn has_body(record: &Record) -> bool {
@@ -149,8 +147,18 @@ impl Summary {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let settled = self.emitted + self.skipped + self.canary + self.failed;
         ensure!(settled == self.fed, "{} events went in and {settled} have an outcome", self.fed);
-        ensure!(self.seen.outputs == self.emitted, "{} outputs were read, {} were counted", self.seen.outputs, self.emitted);
-        ensure!(self.seen.errors == self.failed, "{} error events were read, {} counted", self.seen.errors, self.failed);
+        ensure!(
+            self.seen.outputs == self.emitted,
+            "{} outputs were read, {} were counted",
+            self.seen.outputs,
+            self.emitted
+        );
+        ensure!(
+            self.seen.errors == self.failed,
+            "{} error events were read, {} counted",
+            self.seen.errors,
+            self.failed
+        );
         Ok(())
     }
 }

@@ -1,1 +1,111 @@
-//! Tests of `settle`.
+//! Tests of `settle`: who is at fault, and who is asked again.
+
+use super::*;
+use crate::api_error::What;
+use crate::grants::{Grants, Scope};
+use crate::question::{RevisionQuestion, ShareKey, Shared, Slots};
+use std::sync::Arc;
+
+fn entry() -> Entry {
+    let question = RevisionQuestion { rev_id: 7, slots: Slots::Main };
+    Entry {
+        key: ShareKey { what: Shared::Revision(question.clone()), class: "c".into() },
+        question: Question::Revision(question),
+        scope: Arc::new(Scope::new("p", &Grants::default()).unwrap()),
+        waiters: Vec::new(),
+        expected_bytes: 1,
+        born_ms: None,
+        failures: 0,
+        strikes: 0,
+        successes_seen: 0,
+        asked_while_young: 0,
+        alone: false,
+    }
+}
+
+fn passing(what: What, retry_after_ms: Option<u64>) -> Result<Brought, Failure> {
+    Err(Failure::Passing(Passing { what, retry_after_ms, message: "m".into() }))
+}
+
+fn told(next: Next) -> String {
+    match next {
+        Next::Answer { answer: Ok(_), .. } => "answer".to_owned(),
+        Next::Answer { answer: Err(error), .. } => error.kind.word().to_owned(),
+        Next::Again { wait_ms, why } => format!("{why:?} {wait_ms}"),
+    }
+}
+
+/// Lets the same question fail again and again, while the target's successes rise by `successes_each` in between.
+#[track_caller]
+fn check_failures(what: What, questions: usize, successes_each: u64, expected: &[&str]) {
+    let (cfg, mut entry, mut successes) = (LookupConfig::default(), entry(), 0);
+    for (n, expected) in expected.iter().enumerate() {
+        successes += successes_each;
+        let around = Circumstances { cfg: &cfg, now_ms: 0, questions, successes, jitter: 1.0 };
+        assert_eq!(told(next(&mut entry, &mut passing(what, None), &around)), *expected, "failure {n}");
+    }
+}
+
+#[test]
+fn three_failures_alone_while_others_succeed_are_its_own_fault() {
+    for what in [What::Server, What::Timeout, What::Transport, What::Malformed] {
+        check_failures(what, 1, 1, &["Failed 200", "Failed 400", "unavailable"]);
+    }
+}
+
+#[test]
+fn an_outage_is_never_a_questions_fault() {
+    check_failures(What::Server, 1, 0, &["Failed 200", "Failed 400", "Failed 800", "Failed 1600", "Failed 3200"]);
+}
+
+#[test]
+fn what_hits_everybody_is_never_a_questions_fault() {
+    for what in [What::Connect, What::RateLimited, What::Lag, What::ReadOnly] {
+        check_failures(what, 1, 1, &["Failed 200", "Failed 400", "Failed 800", "Failed 1600"]);
+    }
+}
+
+#[test]
+fn a_failure_beside_others_is_nobodys_fault() {
+    check_failures(What::Server, 7, 1, &["Failed 200", "Failed 400", "Failed 800", "Failed 1600"]);
+}
+
+#[test]
+fn the_target_may_ask_for_a_longer_wait() {
+    let (cfg, mut entry) = (LookupConfig::default(), entry());
+    let around = Circumstances { cfg: &cfg, now_ms: 0, questions: 1, successes: 0, jitter: 1.0 };
+    assert_eq!(told(next(&mut entry, &mut passing(What::Lag, Some(5_000)), &around)), "Failed 5000");
+}
+
+fn cut(cut_before: u64) -> Result<Brought, Failure> {
+    Ok(Brought::Revisions(crate::revision::Revisions { cut_before: Some(cut_before), ..Default::default() }))
+}
+
+#[track_caller]
+fn check_cut(cut_before: u64, questions: usize, expected: (&str, bool)) {
+    let (cfg, mut entry) = (LookupConfig::default(), entry());
+    let around = Circumstances { cfg: &cfg, now_ms: 0, questions, successes: 1, jitter: 1.0 };
+    let next = told(next(&mut entry, &mut cut(cut_before), &around));
+    assert_eq!((next.as_str(), entry.alone), expected);
+}
+
+#[test]
+fn what_did_not_fit_is_asked_again_and_its_cause_alone() {
+    check_cut(7, 5, ("Cut 0", true));
+    check_cut(6, 5, ("Cut 0", false));
+    check_cut(0, 5, ("Cut 0", true));
+}
+
+#[test]
+fn what_does_not_fit_alone_is_too_large() {
+    check_cut(7, 1, ("too-large", false));
+}
+
+#[test]
+fn an_answer_beyond_the_hosts_bound_is_asked_for_in_parts() {
+    let cfg = LookupConfig::default();
+    for (questions, expected) in [(5, "Cut 0"), (1, "too-large")] {
+        let around = Circumstances { cfg: &cfg, now_ms: 0, questions, successes: 1, jitter: 1.0 };
+        assert_eq!(told(next(&mut entry(), &mut Err(Failure::TooLarge("m".into())), &around)), expected);
+    }
+}

@@ -16,10 +16,14 @@ pub(super) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(Engine
 
 static PLUGIN: LazyLock<Plugin> = LazyLock::new(|| ENGINE.load(&component(PUPPET)).unwrap());
 
+/// The contract.
+pub(super) fn contract() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/plugin.wit")).unwrap()
+}
+
 /// Makes a component of the contract's world of a core module in text.
 pub(super) fn component(core: &str) -> Vec<u8> {
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/plugin.wit");
-    component_of(core, &std::fs::read_to_string(wit).unwrap())
+    component_of(core, &contract())
 }
 
 /// The same for the world `plugin` of another contract.

@@ -27,7 +27,8 @@ fn read_cluster(_name: &str, section: &Section<'_>) -> ClusterConfig {
     let client_id = section
         .text(key("client_id", "The name under which brokers log the host and count its quotas."))
         .or(CLIENT_ID.to_owned(), CLIENT_ID);
-    let tls = section.section(key("tls", "Encrypts connections. An empty section trusts the system's authorities."), read_tls);
+    let tls = section
+        .section(key("tls", "Encrypts connections. An empty section trusts the system's authorities."), read_tls);
     let sasl = section.section(key("sasl", "Authenticates by name and password."), read_sasl);
     let overrides = section
         .value(

@@ -7,17 +7,17 @@ use millrace_plugin::Limits;
 use std::time::Duration;
 
 /// The largest record that is decoded: above the 10 MB that page content reaches today, with its envelope.
-pub const EVENT_BYTES: u64 = 20 * MIB;
+pub(crate) const EVENT_BYTES: u64 = 20 * MIB;
 /// Open offsets of a partition: 10,000 lookups of 15 s each at 600 events/s.
-pub const OPEN_OFFSETS: u64 = 10_000;
+pub(crate) const OPEN_OFFSETS: u64 = 10_000;
 /// Bytes of a pipeline in flight, answers included: half of what a host of 512 MiB has.
-pub const BYTES_IN_FLIGHT: u64 = 256 * MIB;
+pub(crate) const BYTES_IN_FLIGHT: u64 = 256 * MIB;
 /// Wall time of an event, waiting for an open breaker aside.
-pub const EVENT_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const EVENT_DEADLINE: Duration = Duration::from_secs(60);
 /// How often progress is committed: what a crash runs again is a second's worth.
-pub const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long open events may go on when the host stops: below the 30 s that Kubernetes waits before it kills.
-pub const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 /// How often an event is run when its plugin says `retry`, the first time included.
 const ATTEMPTS: u64 = 3;
 /// The wait before the first retry; it doubles with each.

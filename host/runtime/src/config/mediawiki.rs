@@ -91,7 +91,10 @@ pub(crate) fn read(section: &Section<'_>) -> MediaWikiConfig {
         call_slots_total,
         rate_per_second,
         timeout: section
-            .duration(key("timeout", "How long one call may take."), Duration::from_millis(100)..=Duration::from_secs(300))
+            .duration(
+                key("timeout", "How long one call may take."),
+                Duration::from_millis(100)..=Duration::from_secs(300),
+            )
             .or(TIMEOUT, show_duration(TIMEOUT)),
         ca_file: section
             .file(key("ca_file", "Further authorities to trust for HTTPS, as PEM."))
@@ -159,13 +162,9 @@ fn path_of_api(section: &Section<'_>, name: &'static str, doc: &'static str, def
 /// What a list of domains must be.
 pub(crate) const DOMAINS: &str = "list of domains, exact or with `*.` in front";
 
-/// Checks one domain: lower-case letters, digits, hyphens and dots, a port where it has one, `*.` in front at most.
+/// Checks one domain: lower-case letters, digits, hyphens and dots, `*.` in front at most.
 pub(crate) fn domain_pattern(text: &str) -> Result<(), String> {
     let name = text.strip_prefix("*.").unwrap_or(text);
-    let name = match name.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => host,
-        _ => name,
-    };
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let label = |label: &str| !label.is_empty() && !label.starts_with('-') && label.chars().all(letter);
     if name.split('.').all(label) {

@@ -1,17 +1,19 @@
 //! `pipelines[]`: one plugin with its streams, settings, grants and limits. What can only be known once the plugin is
 //! loaded is checked in `binding.rs`.
 
+use super::http;
 use super::limits::{self, PipelineLimits};
 use super::mediawiki::{DOMAINS, domain_pattern};
 use super::quantity::{KIB, MIB, parse_time, show_size};
 use super::reader::{Section, key};
 use super::tree::{Node, Value};
 use millrace_kafka::config::{ClusterConfig, Compression, StartPosition};
+use millrace_lookup::HttpGrant;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The largest record that an output takes where nothing else is said: what the platform's large topics take.
-pub const MESSAGE_BYTES: u64 = 10 * MIB;
+pub(crate) const MESSAGE_BYTES: u64 = 10 * MIB;
 
 /// One pipeline.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ pub struct PipelineConfig {
     pub group: String,
     /// Where a partition begins that the group has no progress of.
     pub start: StartPosition,
-    /// The plugin's inputs by name. An input that is not here is bound to the stream of its own name.
+    /// The plugin's inputs by name. Every input of the plugin must be here.
     pub inputs: BTreeMap<String, InputConfig>,
     /// The plugin's outputs by name. Every output of the plugin must be here.
     pub outputs: BTreeMap<String, OutputConfig>,
@@ -106,6 +108,8 @@ pub struct LookupGrant {
     pub kinds: Vec<String>,
     /// The wikis. None: all that the host knows.
     pub wikis: Option<Vec<String>>,
+    /// What may be asked of HTTP services.
+    pub http: Vec<HttpGrant>,
 }
 
 const DELIVERIES: &[(&str, DeliveryConfig)] = &[("at_least_once", DeliveryConfig::AtLeastOnce)];
@@ -153,8 +157,7 @@ pub(crate) fn read(section: &Section<'_>, clusters: &BTreeMap<String, ClusterCon
         lookups: section
             .section(key("lookups", "What the plugin may ask; without it, nothing."), read_grant)
             .unwrap_or_default(),
-        limits: section
-            .defaults(key("limits", "What the pipeline may hold and how long it may take."), limits::read),
+        limits: section.defaults(key("limits", "What the pipeline may hold and how long it may take."), limits::read),
         compression: section
             .word(key("compression", "How outputs are compressed."), COMPRESSIONS)
             .or(Compression::Snappy, "snappy"),
@@ -191,9 +194,8 @@ fn read_start(section: &Section<'_>) -> StartPosition {
 }
 
 fn read_input(name: &str, section: &Section<'_>) -> InputConfig {
-    let stream = section
-        .parsed(key("stream", "The stream's name."), STREAM, topic_name)
-        .or(name.to_owned(), "the input's name");
+    let stream =
+        section.parsed(key("stream", "The stream's name."), STREAM, topic_name).or(name.to_owned(), "the input's name");
     let topics = section
         .texts(key("topics", "The topics behind the stream, one per data centre as a rule."), TOPICS, |topic| {
             topic_name(topic).map(drop)
@@ -228,9 +230,8 @@ fn read_errors(section: &Section<'_>, pipeline: &str) -> ErrorsConfig {
     let default_stream = format!("{}.error", pipeline.replace('-', "_"));
     let errors = key("errors", "The stream of error events: one for every event that cannot be worked on.");
     section.defaults(errors, |section| {
-        let stream = section
-            .parsed(key("stream", "The stream's name."), STREAM, topic_name)
-            .or(default_stream, "<name>.error");
+        let stream =
+            section.parsed(key("stream", "The stream's name."), STREAM, topic_name).or(default_stream, "<name>.error");
         ErrorsConfig {
             topic: section
                 .parsed(key("topic", "The topic that is written."), "name of a topic", topic_name)
@@ -263,6 +264,14 @@ fn read_grant(section: &Section<'_>) -> LookupGrant {
         wikis: section
             .texts(key("wikis", "The wikis, where not all that the host knows."), DOMAINS, domain_pattern)
             .optional("all wikis of the section `mediawiki`"),
+        http: section
+            .named(
+                key("http", "The HTTP services of the section `http`, by name, for the kind `http`."),
+                http::read_grant,
+            )
+            .into_iter()
+            .map(|(_, grant)| grant)
+            .collect(),
     }
 }
 

@@ -5,25 +5,24 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// Bytes in a kibibyte.
-pub const KIB: u64 = 1024;
+pub(crate) const KIB: u64 = 1024;
 /// Bytes in a mebibyte.
-pub const MIB: u64 = 1024 * KIB;
+pub(crate) const MIB: u64 = 1024 * KIB;
 /// Bytes in a gibibyte.
-pub const GIB: u64 = 1024 * MIB;
+pub(crate) const GIB: u64 = 1024 * MIB;
 
 /// The units of sizes, the largest first, so that a size is shown in the largest one that fits.
 const SIZE_UNITS: [(&str, u64); 7] =
     [("GiB", GIB), ("GB", 1_000_000_000), ("MiB", MIB), ("MB", 1_000_000), ("KiB", KIB), ("kB", 1000), ("B", 1)];
 
 /// The units of durations in milliseconds, the longest first.
-const DURATION_UNITS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
+const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Reads a size like `64 MiB`, in bytes.
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence.
-pub fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     parse(text, &SIZE_UNITS, "a size with its unit, like 64 MiB (B, kB, KiB, MB, MiB, GB, GiB)")
 }
 
@@ -31,7 +30,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     parse(text, &DURATION_UNITS, "a duration with its unit, like 10 s (ms, s, min, h, d)").map(Duration::from_millis)
 }
 
@@ -39,7 +38,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence.
-pub fn parse_time(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
     let expected = || "expected a time with its zone, like 2026-01-01T00:00:00Z".to_owned();
     let time: Timestamp = text.parse().map_err(|_not_a_time| expected())?;
     Ok(time.as_millisecond())

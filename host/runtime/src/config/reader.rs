@@ -146,7 +146,8 @@ impl<'a> Section<'a> {
         };
         let mut position = node.map_or(self.position, |node| node.position);
         for name in names {
-            node = node.and_then(|node| node.entries().iter().find(|entry| entry.key == *name)).map(|entry| &entry.node);
+            node =
+                node.and_then(|node| node.entries().iter().find(|entry| entry.key == *name)).map(|entry| &entry.node);
             position = node.map_or(position, |node| node.position);
         }
         self.desk.mistake(position, &format!("pipelines[{index}].{}", names.join(".")), problem, remedy);
@@ -168,7 +169,8 @@ impl<'a> Section<'a> {
         let kind = kind.into();
         let entry = self.entry(key.name);
         let value = entry.and_then(|entry| {
-            let parsed = if entry.node.is_empty() { Err(format!("has no value, expected {kind}")) } else { parse(&entry.node) };
+            let parsed =
+                if entry.node.is_empty() { Err(format!("has no value, expected {kind}")) } else { parse(&entry.node) };
             parsed.map_err(|problem| self.mistake(key.name, problem, "correct it, or remove the key")).ok()
         });
         Found { section: self, key, kind, written: entry.is_some(), value }

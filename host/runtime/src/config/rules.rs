@@ -71,6 +71,13 @@ fn topics(section: &Section<'_>, index: usize, pipeline: &PipelineConfig) {
 /// What is granted exists.
 fn grants(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &PipelineConfig) {
     let grant = &pipeline.lookups;
+    for http in &grant.http {
+        if !config.http_targets.iter().any(|target| target.name == http.target) {
+            let keys = ["lookups", "http", &http.target];
+            let problem = format!("`{}` is none of the services in the section `http`", http.target);
+            section.pipeline_mistake(index, &keys, problem, "add it there, or remove it here");
+        }
+    }
     let asks_wikis = grant.kinds.iter().any(|kind| kind != "http");
     let Some(mediawiki) = &config.mediawiki else {
         if asks_wikis {
@@ -111,7 +118,12 @@ fn loops(section: &Section<'_>, config: &HostConfig) {
             if from > start && feeds(from, start) {
                 let name = pipelines.get(from).map_or("", |pipeline| &pipeline.name);
                 let problem = format!("its output comes back to it through `{name}`: the two would never end");
-                section.pipeline_mistake(start, &["outputs"], problem, "write to a topic that no pipeline before it reads");
+                section.pipeline_mistake(
+                    start,
+                    &["outputs"],
+                    problem,
+                    "write to a topic that no pipeline before it reads",
+                );
                 break;
             }
             for to in 0..pipelines.len() {

@@ -106,7 +106,8 @@ fn outputs(config: &PipelineConfig, describe: &Describe) -> anyhow::Result<FxHas
         {
             bail!("output `{name}` is of schema {title}, and the stream's schema is {}", output.schema);
         }
-        let fields: anyhow::Result<Vec<KeyField>> = output.key.iter().map(|(name, pointer)| key_field(name, pointer)).collect();
+        let fields: anyhow::Result<Vec<KeyField>> =
+            output.key.iter().map(|(name, pointer)| key_field(name, pointer)).collect();
         streams.insert(
             name.clone(),
             OutputStream {

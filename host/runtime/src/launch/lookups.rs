@@ -54,8 +54,7 @@ pub fn scope(config: &PipelineConfig) -> anyhow::Result<Arc<Scope>> {
         .iter()
         .map(|word| Kind::of_word(word).with_context(|| format!("there is no lookup of kind `{word}`")))
         .collect();
-    let grants =
-        Grants { kinds: kinds?, wikis: config.lookups.wikis.clone().unwrap_or_default(), http: Vec::new() };
+    let grants = Grants { kinds: kinds?, wikis: config.lookups.wikis.clone().unwrap_or_default(), http: Vec::new() };
     Ok(Arc::new(Scope::new(&config.name, &grants)?))
 }
 

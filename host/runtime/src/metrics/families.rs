@@ -104,15 +104,6 @@ families! {
     COMMITS = counter("millrace_commits_total", PIPELINE, "Partitions whose progress was committed.");
     COMMIT_FAILURES = counter("millrace_commit_failures_total", PIPELINE, "Commits that failed and are done again.");
     COMMIT_SECONDS = seconds("millrace_commit_seconds", PIPELINE, "One commit.");
-    LOOKUP_ASKS = counter("millrace_lookup_asks_total", &[], "Questions of plugins.");
-    LOOKUP_CALLS = counter("millrace_lookup_calls_total", &[], "Calls to APIs.");
-    LOOKUP_SHARED = counter("millrace_lookup_shared_total", &[], "Questions that another's call answered.");
-    LOOKUP_CACHED = counter("millrace_lookup_cached_total", &[], "Questions that the cache answered.");
-    LOOKUP_FAILED = counter("millrace_lookup_failed_total", &[], "Questions that ended with an error for the plugin.");
-    LOOKUP_RETRIED = counter("millrace_lookup_retried_total", &[], "Questions that were asked again.");
-    LOOKUP_BREAKERS_OPEN = gauge("millrace_lookup_breakers_open", &[], "Targets that count as out.");
-    LOOKUP_WAITING = gauge("millrace_lookup_waiting", &[], "Questions that wait for a call slot.");
-    LOOKUP_PINNED_BYTES = gauge("millrace_lookup_pinned_bytes", &[], "Bytes of answers that are held in memory.");
     WORKERS = gauge("millrace_workers", &[], "Threads that run plugins.");
     BUILD_INFO = gauge("millrace_build_info", &["version"], "Always 1: which release runs.");
     RESIDENT_BYTES = gauge("process_resident_memory_bytes", &[], "Resident memory of the process.");

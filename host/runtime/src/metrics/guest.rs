@@ -3,7 +3,6 @@
 
 use millrace_plugin::Series;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 /// Series of one pipeline: enough for a few labels, few enough for a scrape.
@@ -81,8 +80,7 @@ impl GuestMetrics {
     pub(crate) fn write(&self, out: &mut String) {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, family) in &inner.families {
-            // Writing to a string cannot fail.
-            drop(family.write(name, out));
+            family.write(name, out);
         }
     }
 }
@@ -118,18 +116,18 @@ fn family_name(name: &str, kind: GuestKind) -> String {
 }
 
 impl GuestFamily {
-    fn write(&self, name: &str, out: &mut String) -> std::fmt::Result {
-        match self.kind {
-            GuestKind::Counter => {
-                writeln!(out, "# HELP {name} A counter of a plugin.\n# TYPE {name} counter")?;
-                self.series.iter().try_for_each(|(labels, total)| writeln!(out, "{name}{{{labels}}} {}", total.count))
-            }
-            GuestKind::Summary => {
-                writeln!(out, "# HELP {name} Values that a plugin observed.\n# TYPE {name} summary")?;
-                self.series.iter().try_for_each(|(labels, total)| {
-                    writeln!(out, "{name}_sum{{{labels}}} {}\n{name}_count{{{labels}}} {}", total.sum, total.count)
-                })
-            }
+    fn write(&self, name: &str, out: &mut String) {
+        let (word, help) = match self.kind {
+            GuestKind::Counter => ("counter", "A counter of a plugin."),
+            GuestKind::Summary => ("summary", "Values that a plugin observed."),
+        };
+        out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {word}\n"));
+        for (labels, Sample { count, sum }) in &self.series {
+            let text = match self.kind {
+                GuestKind::Counter => format!("{name}{{{labels}}} {count}\n"),
+                GuestKind::Summary => format!("{name}_sum{{{labels}}} {sum}\n{name}_count{{{labels}}} {count}\n"),
+            };
+            out.push_str(&text);
         }
     }
 }
@@ -142,13 +140,13 @@ fn label_text(pipeline: &str, labels: &[(String, String)]) -> String {
             continue;
         }
         let name = if name == "pipeline" { "plugin_pipeline" } else { name };
-        // Writing to a string cannot fail.
-        drop(write!(text, ",{name}=\"{}\"", escaped(value)));
+        text.push_str(&format!(",{name}=\"{}\"", escaped(value)));
     }
     text
 }
 
-fn escaped(value: &str) -> String {
+/// A label's value as the text format writes it.
+pub(crate) fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 

@@ -19,9 +19,25 @@ pub(crate) fn usage() -> Usage {
     }
 }
 
+/// The memory that the process may use: that of its control group, or of the machine. None where nobody tells.
+pub(crate) fn memory_bytes() -> Option<u64> {
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_bytes(&text));
+    group.into_iter().chain(machine).min()
+}
+
+/// `MemTotal:     1234 kB`.
+fn total_bytes(meminfo: &str) -> Option<u64> {
+    kibibytes(meminfo, "MemTotal:")
+}
+
 /// `VmRSS:     1234 kB`.
 fn resident_bytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kibibytes(status, "VmRSS:")
+}
+
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
 }

@@ -26,7 +26,11 @@ fn bad_values() -> Vec<BadValue> {
         ("a duplicate key in other letters", Some(b"{\"a\":1,\"\\u0061\":2}".to_vec()), Some("decode")),
         ("200 levels", Some(deep.into_bytes()), Some("decode")),
         ("a lone surrogate", Some(b"{\"a\":\"\\ud800\"}".to_vec()), Some("decode")),
-        ("above the size limit", Some(format!("{{\"a\":\"{}\"}}", "x".repeat(3_000_000)).into_bytes()), Some("too_large")),
+        (
+            "above the size limit",
+            Some(format!("{{\"a\":\"{}\"}}", "x".repeat(3_000_000)).into_bytes()),
+            Some("too_large"),
+        ),
     ]
 }
 
@@ -54,7 +58,8 @@ fn bad_records_become_error_events_and_the_next_goes_through() -> anyhow::Result
     assert_eq!(stage.outputs()?.len(), bad.len(), "every good record came through");
     assert_eq!(metrics.sum("millrace_events_tombstone_total", &[]), 1.0);
     let errors = stage.errors()?;
-    let expected: Vec<_> = bad.iter().filter_map(|(what, value, kind)| Some((what, value.as_ref()?, (*kind)?))).collect();
+    let expected: Vec<_> =
+        bad.iter().filter_map(|(what, value, kind)| Some((what, value.as_ref()?, (*kind)?))).collect();
     assert_eq!(errors.len(), expected.len());
     for (error, (what, value, kind)) in errors.iter().zip(expected) {
         let event = json(error)?;

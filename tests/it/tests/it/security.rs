@@ -41,7 +41,11 @@ fn tls_with_a_client_certificate() -> anyhow::Result<()> {
 
 #[test]
 fn scram_without_tls() -> anyhow::Result<()> {
-    check("scram", Listener::ScramPlain, "sasl: { mechanism: SCRAM-SHA-512, username: \"{user}\", password_file: \"{password}\" }")
+    check(
+        "scram",
+        Listener::ScramPlain,
+        "sasl: { mechanism: SCRAM-SHA-512, username: \"{user}\", password_file: \"{password}\" }",
+    )
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! What fails for a while, what fails for one question only, and what the others notice of it.
+
+use super::*;
+use crate::breaker::BreakerState;
+
+fn broken() -> Result<String, CallError> {
+    Err(CallError::Transport("reset".into()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_minutes_becomes_no_error() {
+    let start = Instant::now();
+    let bed =
+        Bed::new(move |_, ids| if start.elapsed() < Duration::from_secs(300) { broken() } else { Ok(found(ids, "t")) });
+    bed.ask("en.wiki.test", 1..=200);
+    pass(299_000).await;
+    assert!(bed.answers().is_empty());
+    assert_eq!(bed.service.stats().targets[0].breaker, BreakerState::Open);
+    // Probes only: the wait between them doubles up to half a minute.
+    assert!(bed.calls().len() < 30, "{}", bed.calls().len());
+    pass(60_000).await;
+    assert_eq!(bed.answers(), expected(1..=200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_stand_still_while_a_target_is_out() {
+    let start = Instant::now();
+    let bed =
+        Bed::new(move |_, ids| if start.elapsed() < Duration::from_secs(100) { broken() } else { Ok(found(ids, "t")) });
+    bed.ask("en.wiki.test", [1]);
+    pass(99_000).await;
+    let held_ms = bed.service.held_ms(1);
+    assert!((90_000..=99_000).contains(&held_ms), "{held_ms}");
+    pass(60_000).await;
+    let held_ms = bed.collected.0.lock().unwrap()[0].held_ms;
+    assert!((95_000..=135_000).contains(&held_ms), "{held_ms}");
+    assert_eq!(bed.service.held_ms(1), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_one_wiki_does_not_touch_the_others() {
+    let bed = Bed::new(|host, ids| if host == "en.wiki.test" { broken() } else { Ok(found(ids, "t")) });
+    bed.ask("en.wiki.test", 1..=100);
+    pass(30_000).await;
+    bed.ask("fr.wiki.test", 501..=600);
+    pass(250).await;
+    assert_eq!(bed.answers(), expected(501..=600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_question_that_the_wiki_stumbles_over_fails_alone() {
+    let bed = Bed::new(
+        |_, ids| if ids.contains(&13) { Ok(error("internal_api_error_Exception")) } else { Ok(found(ids, "t")) },
+    );
+    bed.ask("en.wiki.test", 1..=50);
+    // Others come and are answered meanwhile.
+    for round in 0..60 {
+        bed.ask("en.wiki.test", [1_000 + round]);
+        pass(500).await;
+    }
+    let answers = bed.answers();
+    assert_eq!(answers.len(), 110);
+    let errors: Vec<_> = answers.iter().filter(|(_, word)| !word.starts_with('t')).collect();
+    assert_eq!(errors, [&(13, "unavailable".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lag_makes_a_wiki_wait_and_is_nobodys_fault() {
+    let start = Instant::now();
+    let bed =
+        Bed::new(
+            move |_, ids| {
+                if start.elapsed() < Duration::from_secs(20) { Ok(error("maxlag")) } else { Ok(found(ids, "t")) }
+            },
+        );
+    bed.ask("en.wiki.test", 1..=10);
+    pass(60_000).await;
+    assert_eq!(bed.answers(), expected(1..=10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_cannot_be_read_are_tried_again() {
+    let start = Instant::now();
+    let bed = Bed::new(move |_, ids| {
+        if start.elapsed() < Duration::from_millis(150) { Ok("<html>Sorry</html>".into()) } else { Ok(found(ids, "t")) }
+    });
+    bed.ask("en.wiki.test", [1]);
+    pass(5_000).await;
+    assert_eq!(bed.answers(), expected([1]));
+    assert_eq!(bed.count(Counter::CallFailures), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_ask_ends_its_retries() {
+    let bed = Bed::new(|_, _| broken());
+    bed.ask("en.wiki.test", [1]);
+    pass(5_000).await;
+    bed.service.cancel(&[1]);
+    pass(31_000).await;
+    let calls = bed.calls().len();
+    pass(600_000).await;
+    assert_eq!(bed.calls().len(), calls);
+    assert_eq!(bed.service.stats().targets[0].waiting, 0);
+}

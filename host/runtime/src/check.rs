@@ -1,0 +1,201 @@
+//! `millrace check`: everything that can be known without running. First the file alone; then, if it makes sense, its
+//! plugins, and with `--online` its clusters and topics. All that is found is told at once.
+
+use crate::binding::mismatches;
+use crate::config::{HostConfig, Mistake, Mistakes, PipelineConfig, Source, show_size};
+use crate::metrics::memory_bytes;
+use millrace_kafka::cluster::{Cluster, create_command};
+use millrace_kafka::config::ClusterConfig;
+use millrace_plugin::{Crew, Engine, EngineConfig, Plugin};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// How long a cluster may take to answer one question, in milliseconds: a first connection with TLS takes a second or
+/// two, and a check must not hang.
+const ASK_MS: u64 = 10_000;
+
+/// Whether clusters are asked too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Files only.
+    Offline,
+    /// Brokers are asked, and whether the topics exist.
+    Online,
+}
+
+/// Checks a file and what it names.
+///
+/// # Errors
+/// Every mistake that was found.
+pub fn check(file: &Path, reach: Reach) -> Result<HostConfig, Mistakes> {
+    let (config, source) = HostConfig::load_with_source(file)?;
+    let mut check = Check { source, list: Vec::new() };
+    check.plugins(&config);
+    check.memory(&config);
+    if reach == Reach::Online {
+        check.clusters(&config);
+    }
+    let mut list = check.list;
+    list.sort_by_key(|mistake| mistake.position);
+    if list.is_empty() { Ok(config) } else { Err(Mistakes { file: file.to_owned(), list }) }
+}
+
+/// The result for machines.
+pub fn as_json(file: &Path, result: &Result<HostConfig, Mistakes>) -> serde_json::Value {
+    let list = result.as_ref().err().map(|mistakes| mistakes.list.as_slice()).unwrap_or_default();
+    let one = |mistake: &Mistake| {
+        json!({
+            "line": mistake.position.line,
+            "column": mistake.position.column,
+            "key": mistake.key,
+            "problem": mistake.problem,
+            "remedy": mistake.remedy,
+        })
+    };
+    json!({ "file": file.display().to_string(), "ok": list.is_empty(), "mistakes": list.iter().map(one).collect::<Vec<_>>() })
+}
+
+struct Check {
+    source: Source,
+    list: Vec<Mistake>,
+}
+
+impl Check {
+    fn mistake(&mut self, keys: &[&str], problem: impl Into<String>, remedy: impl Into<String>) {
+        let (position, key) = self.source.locate(keys);
+        self.list.push(Mistake { position, key, problem: problem.into(), remedy: remedy.into() });
+    }
+
+    fn pipeline_mistake(&mut self, index: usize, keys: &[&str], problem: String, remedy: &str) {
+        let index = index.to_string();
+        let keys: Vec<&str> = ["pipelines", &index].into_iter().chain(keys.iter().copied()).collect();
+        self.mistake(&keys, problem, remedy);
+    }
+
+    fn plugins(&mut self, config: &HostConfig) {
+        let engine =
+            Engine::new(EngineConfig { cache_dir: config.plugins.cache_dir.clone(), ..EngineConfig::default() });
+        let engine = match engine {
+            Ok(engine) => engine,
+            Err(error) => return self.mistake(&["plugins", "cache_dir"], error.to_string(), "correct the directory"),
+        };
+        for (index, pipeline) in config.pipelines.iter().enumerate() {
+            self.plugin(&engine, index, pipeline);
+        }
+    }
+
+    /// Loads a plugin, compares it with its pipeline and gives it its settings.
+    fn plugin(&mut self, engine: &Engine, index: usize, pipeline: &PipelineConfig) {
+        let plugin: Plugin = match std::fs::read(&pipeline.plugin) {
+            Ok(bytes) => match engine.load(&bytes) {
+                Ok(plugin) => plugin,
+                Err(error) => {
+                    return self.pipeline_mistake(index, &["plugin"], error.to_string(), "name a plugin that loads");
+                }
+            },
+            Err(error) => {
+                let problem = format!("the file cannot be read: {error}");
+                return self.pipeline_mistake(index, &["plugin"], problem, "name a file that you may read");
+            }
+        };
+        for mismatch in mismatches(pipeline, plugin.describe()) {
+            let keys: Vec<&str> = mismatch.keys.iter().map(String::as_str).collect();
+            self.pipeline_mistake(index, &keys, mismatch.problem, &mismatch.remedy);
+        }
+        if let Err(error) = Crew::new(&plugin, &pipeline.settings.to_string(), pipeline.limits.plugin.clone()) {
+            let remedy = "correct the settings; `millrace inspect` shows their schema";
+            self.pipeline_mistake(index, &["settings"], error.to_string(), remedy);
+        }
+    }
+
+    /// What the pipelines may hold together fits into the machine.
+    fn memory(&mut self, config: &HostConfig) {
+        let in_flight: u64 = config.pipelines.iter().map(|pipeline| pipeline.limits.bytes_in_flight_max).sum();
+        let cache = config.mediawiki.as_ref().map_or(0, |mediawiki| mediawiki.cache_bytes);
+        let wanted = in_flight.saturating_add(cache);
+        if let Some(memory) = memory_bytes().filter(|memory| wanted > *memory) {
+            let problem = format!(
+                "the pipelines' `limits.bytes_in_flight` and the cache add up to {}, and there are {} of memory",
+                mebibytes(wanted),
+                mebibytes(memory)
+            );
+            self.mistake(&["pipelines"], problem, "lower them, or run some of the pipelines on another host");
+        }
+    }
+
+    fn clusters(&mut self, config: &HostConfig) {
+        let mut reached: BTreeMap<&str, Cluster> = BTreeMap::new();
+        for (name, cluster) in &config.clusters {
+            match Cluster::connect(cluster).and_then(|connected| connected.id(ASK_MS).map(|_id| connected)) {
+                Ok(connected) => drop(reached.insert(name, connected)),
+                Err(error) => {
+                    let keys = ["kafka", "clusters", name.as_str(), "brokers"];
+                    self.mistake(
+                        &keys,
+                        error.to_string(),
+                        "correct the address or the credentials, or start the cluster",
+                    );
+                }
+            }
+        }
+        let of = |wanted: &ClusterConfig| {
+            let name = config.clusters.iter().find(|(_, cluster)| *cluster == wanted).map(|(name, _)| name.as_str())?;
+            reached.get(name)
+        };
+        for (index, pipeline) in config.pipelines.iter().enumerate() {
+            let mut partitions = 1;
+            if let Some(cluster) = of(&pipeline.cluster) {
+                for (name, input) in &pipeline.inputs {
+                    for topic in &input.topics {
+                        let wanted = Wanted { topic, partitions: 1, bytes_max: pipeline.limits.event_bytes_max };
+                        let found = self.topic(cluster, &pipeline.cluster, index, &["inputs", name, "topics"], wanted);
+                        partitions = partitions.max(found);
+                    }
+                }
+            }
+            if let Some(cluster) = of(&pipeline.output_cluster) {
+                for (name, output) in &pipeline.outputs {
+                    let wanted = Wanted { topic: &output.topic, partitions, bytes_max: output.message_bytes_max };
+                    self.topic(cluster, &pipeline.output_cluster, index, &["outputs", name, "topic"], wanted);
+                }
+                let errors = &pipeline.errors;
+                let wanted = Wanted { topic: &errors.topic, partitions: 1, bytes_max: errors.message_bytes_max };
+                self.topic(cluster, &pipeline.output_cluster, index, &["errors", "topic"], wanted);
+            }
+        }
+    }
+
+    /// Looks for a topic and returns how many partitions it has, 0 where it is missing.
+    fn topic(
+        &mut self,
+        cluster: &Cluster,
+        config: &ClusterConfig,
+        index: usize,
+        keys: &[&str],
+        wanted: Wanted<'_>,
+    ) -> u32 {
+        match cluster.topic(wanted.topic, ASK_MS) {
+            Ok(Some(found)) => return found.partitions,
+            Ok(None) => {
+                let command = create_command(&config.brokers, wanted.topic, wanted.partitions, wanted.bytes_max);
+                let problem = format!("the topic `{}` does not exist, and is never made silently", wanted.topic);
+                self.pipeline_mistake(index, keys, problem, &format!("create it: {command}"));
+            }
+            Err(error) => self.pipeline_mistake(index, keys, error.to_string(), "grant the host this topic"),
+        }
+        0
+    }
+}
+
+/// A topic that must be there, and how it should be made.
+struct Wanted<'a> {
+    topic: &'a str,
+    partitions: u32,
+    bytes_max: u64,
+}
+
+fn mebibytes(bytes: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    show_size(bytes / MIB * MIB)
+}

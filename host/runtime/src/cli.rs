@@ -1,0 +1,169 @@
+//! The command line: which words there are, what they print, how the process ends (0 done, 1 failed, 2 wrong usage or
+//! configuration). What the words do is elsewhere.
+
+use crate::check::{self, Reach};
+use crate::config::{HostConfig, printable};
+use crate::supervisor::{self, EmbeddedBroker};
+use crate::{inspect, reference, telemetry};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Done.
+const DONE: u8 = 0;
+/// Failed.
+const FAILED: u8 = 1;
+/// Wrong usage or configuration.
+const WRONG: u8 = 2;
+
+const EXAMPLES: &str = "Examples:
+  millrace check host.yaml            find every mistake in a configuration
+  millrace check --online host.yaml   the same, and ask the Kafka clusters for the topics
+  millrace run host.yaml              run its pipelines until Ctrl-C or SIGTERM
+  millrace inspect enrich.wasm        show what a plugin reads, emits and asks for
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+
+/// Runs stream processors written as WebAssembly plugins between Kafka topics.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the pipelines of a configuration until a signal stops them.
+    #[command(
+        after_help = "Example:\n  millrace run host.yaml\n\nThe first SIGTERM or Ctrl-C finishes what is in flight; \
+                            a second one ends at once."
+    )]
+    Run {
+        /// The YAML file that describes the host.
+        file: PathBuf,
+        /// Takes the demo's embedded broker for a Kafka. It keeps no promise.
+        #[arg(long, hide = true)]
+        allow_embedded_broker: bool,
+    },
+    /// Check a configuration and its plugins without running anything.
+    #[command(after_help = "Examples:\n  millrace check host.yaml\n  millrace check --online host.yaml\n  \
+                            millrace check --json host.yaml | jq .mistakes")]
+    Check {
+        /// The YAML file that describes the host.
+        file: PathBuf,
+        /// Ask the Kafka clusters too: whether they can be reached, and have the topics.
+        #[arg(long)]
+        online: bool,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a plugin is and what it says of itself.
+    #[command(
+        after_help = "Examples:\n  millrace inspect enrich.wasm\n  millrace inspect --json enrich.wasm | jq -r .digest"
+    )]
+    Inspect {
+        /// The plugin: a WebAssembly component.
+        plugin: PathBuf,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the reference of all configuration keys and metrics as Markdown.
+    #[command(after_help = "Example:\n  millrace reference > docs/reference.md")]
+    Reference,
+}
+
+/// What the process does, from its arguments to its exit code.
+pub fn main() -> ExitCode {
+    let code = match Arguments::parse().command {
+        Command::Run { file, allow_embedded_broker } => {
+            let broker = if allow_embedded_broker { EmbeddedBroker::Allowed } else { EmbeddedBroker::Refused };
+            run(&file, broker)
+        }
+        Command::Check { file, online, json } => check(
+            &file,
+            if online { Reach::Online } else { Reach::Offline },
+            if json { Form::Json } else { Form::Text },
+        ),
+        Command::Inspect { plugin, json } => show_plugin(&plugin, if json { Form::Json } else { Form::Text }),
+        Command::Reference => say(&reference::markdown(), DONE),
+    };
+    ExitCode::from(code)
+}
+
+/// Who reads the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A person.
+    Text,
+    /// A machine.
+    Json,
+}
+
+fn run(file: &Path, broker: EmbeddedBroker) -> u8 {
+    let config = match HostConfig::load(file) {
+        Ok(config) => config,
+        Err(mistakes) => return complain(&mistakes.to_string(), WRONG),
+    };
+    if let Err(error) = telemetry::begin(config.log) {
+        return complain(&format!("{error:#}"), FAILED);
+    }
+    match supervisor::run(config, broker) {
+        Ok(()) => DONE,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "The host could not run.");
+            FAILED
+        }
+    }
+}
+
+fn check(file: &Path, reach: Reach, form: Form) -> u8 {
+    let result = check::check(file, reach);
+    let code = if result.is_ok() { DONE } else { WRONG };
+    match (form, &result) {
+        (Form::Json, _) => say(&format!("{:#}\n", check::as_json(file, &result)), code),
+        (Form::Text, Err(mistakes)) => complain(&mistakes.to_string(), code),
+        (Form::Text, Ok(config)) => {
+            let names: Vec<&str> = config.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
+            say(&format!("{} is fine: {}\n", file.display(), names.join(", ")), code)
+        }
+    }
+}
+
+fn show_plugin(plugin: &Path, form: Form) -> u8 {
+    match (inspect::inspect(plugin), form) {
+        (Ok(facts), Form::Json) => say(&format!("{facts:#}\n"), DONE),
+        (Ok(facts), Form::Text) => say(&inspect::as_text(&facts), DONE),
+        (Err(error), _) => complain(&printable(&format!("{error:#}")), FAILED),
+    }
+}
+
+/// Prints a result. A reader that has gone (`| head`) is no failure.
+fn say(text: &str, code: u8) -> u8 {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => FAILED,
+        Ok(()) | Err(_) => code,
+    }
+}
+
+/// Prints what is wrong. There is nobody left to tell when even that fails.
+fn complain(text: &str, code: u8) -> u8 {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+    code
+}
+
+/// The help of the whole command line, in the order of the commands.
+pub fn help() -> String {
+    let mut command = Arguments::command().term_width(100);
+    command.build();
+    let mut text = command.render_long_help().to_string();
+    for name in ["run", "check", "inspect", "reference"] {
+        if let Some(sub) = command.find_subcommand_mut(name) {
+            text.push_str(&format!("\n=== {name} ===\n{}", sub.render_long_help()));
+        }
+    }
+    text
+}
