@@ -3,6 +3,8 @@
 //!
 //! `{tmp}` in a case is a folder with the files that configurations name: a plugin's, secrets, certificates.
 
+#![allow(clippy::unwrap_used, reason = "tests, which may fail in the shortest way")]
+
 use millrace_runtime::config::HostConfig;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -66,7 +66,7 @@ impl Enrichment {
         format!(
             "kafka:
   clusters:
-    main: {{ brokers: \"{brokers}\" }}
+    main: {{ brokers: \"{brokers}\", settings: {{ session.timeout.ms: \"6000\" }} }}
 mediawiki:
   endpoint: \"{api}\"
   api_path: {api_path}

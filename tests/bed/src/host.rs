@@ -127,7 +127,7 @@ impl Host {
     /// # Errors
     /// It does not end in time.
     pub fn terminate(mut self) -> anyhow::Result<Option<i32>> {
-        self.signal(libc::SIGTERM);
+        self.signal("TERM")?;
         let until = Instant::now() + END_MAX;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait()? {
@@ -148,13 +148,14 @@ impl Host {
         Ok(())
     }
 
-    /// Sends a signal.
-    #[expect(unsafe_code, reason = "kill(2) has no safe wrapper in std; the id is that of our own, unreaped child")]
-    pub fn signal(&self, signal: i32) {
-        if let Ok(id) = i32::try_from(self.child.id()) {
-            // SAFETY: plain system call on the id of a child that was not waited for, so the id is still its.
-            unsafe { libc::kill(id, signal) };
-        }
+    /// Sends a signal, by its name without `SIG`.
+    ///
+    /// # Errors
+    /// There is no `kill` on this machine.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status()?;
+        anyhow::ensure!(status.success(), "kill -{name} failed");
+        Ok(())
     }
 }
 

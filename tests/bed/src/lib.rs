@@ -4,6 +4,7 @@
 //! The API here is a stand-in for MediaWiki and says so: it serves the quickstart, speed measurements and scripted
 //! trouble. What a real MediaWiki answers is tested against a real one (`millrace-services`).
 
+#![forbid(unsafe_code)]
 #![allow(clippy::indexing_slicing, reason = "a tool of tests: a JSON value that it built itself may be indexed")]
 
 pub mod api;

@@ -79,6 +79,19 @@ impl Stage {
         Host::start(&millrace_binary()?, self.folder.path(), &self.enrichment.yaml())
     }
 
+    /// Waits until the host's log has all of these words.
+    pub fn wait_for_log(&self, host: &Host, words: &[&str]) -> anyhow::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let log = host.log();
+            if words.iter().all(|word| log.contains(word)) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < until, "not all of {words:?} are in the log:\n{log}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Where the host's files are.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()

@@ -10,6 +10,7 @@
 mod bad_input;
 mod contained;
 mod enrichment;
+mod plugins;
 mod restart;
 mod security;
 mod startup;

@@ -1,22 +1,14 @@
 //! What a host says when something is wrong before the first record.
 
 use millrace_it::Stage;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn a_missing_topic_is_named_with_the_command_that_creates_it() -> anyhow::Result<()> {
     let mut stage = Stage::set("absent", "page-content-change", 1, Duration::ZERO)?;
     stage.enrichment.output = "absent.nowhere".to_owned();
     let host = stage.start_unready()?;
-    let until = Instant::now() + Duration::from_secs(60);
-    loop {
-        let log = host.log();
-        if log.contains("absent.nowhere") && log.contains("kafka-topics.sh") && log.contains("--create") {
-            break;
-        }
-        anyhow::ensure!(Instant::now() < until, "{log}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    stage.wait_for_log(&host, &["absent.nowhere", "kafka-topics.sh", "--create"])?;
     let (status, body) = host.get("/readyz")?;
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("absent.nowhere"), "{body}");
