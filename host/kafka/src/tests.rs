@@ -5,5 +5,4 @@ mod bed;
 mod committing;
 mod consuming;
 mod delivering;
-mod prefetch;
 mod settings;

@@ -100,7 +100,6 @@ fn what_passes_is_tried_again() {
     check_refusals(&[Refusal::NotCoordinator], Ok(()));
     check_refusals(&[Refusal::CoordinatorLoading, Refusal::CoordinatorLoading], Ok(()));
     check_refusals(&[Refusal::Disconnect], Ok(()));
-    check_refusals(&[Refusal::IllegalGeneration], Ok(()));
 }
 
 #[test]

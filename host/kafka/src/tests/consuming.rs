@@ -125,39 +125,6 @@ async fn a_move_starts_again_elsewhere_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_second_member_takes_partitions_over_after_the_first_has_let_go() {
-    let (_cluster, config) = cluster("t", 2);
-    let mut first = Source::of(&config, "t");
-    assert_eq!(first.assigned().await.len(), 2);
-    first.consumer.pause(&[partition("t", 0), partition("t", 1)]);
-    let mut second = Source::of(&config, "t");
-    let SourceEvent::Revoked { partitions, done } = first.next_untroubled().await else {
-        panic!("expected a revocation")
-    };
-    assert_eq!(partitions.len(), 1);
-    first.consumer.submit(vec![progress(&partitions[0], 7, "mine")]);
-    done.acknowledge();
-    let taken = second.assigned().await;
-    assert_eq!(taken.len(), 1);
-    assert_eq!(taken[0].partition, partitions[0]);
-    assert_eq!((taken[0].start, taken[0].progress.metadata.as_str()), (7, "mine"));
-
-    // The first member can no longer set the second one back.
-    first.consumer.submit(vec![progress(&partitions[0], 9, "stale")]);
-    // The partition that stayed is still paused: only the one that moved speaks.
-    for number in [0, 1] {
-        fill(&config, "t", number, 10, 10);
-    }
-    let read: BTreeSet<_> = second.records(3).await.into_iter().map(|record| record.source).collect();
-    assert_eq!(read, BTreeSet::from([partitions[0].clone()]));
-    let left: Vec<_> = first.stop().await;
-    assert!(left.iter().all(|event| !matches!(event, SourceEvent::Records(_))), "{left:?}");
-    let committed = crate::reader::committed(&config, "group", "t").unwrap();
-    assert_eq!(committed[&partitions[0]].metadata, "mine");
-    second.stop().await;
-}
-
-#[tokio::test]
 async fn a_pipeline_that_takes_nothing_loses_nothing_and_is_counted() {
     let (_cluster, config) = cluster("t", 1);
     fill(&config, "t", 0, 200, 100);
