@@ -4,9 +4,7 @@
 //! an error event `not_found`. Bodies go from the wiki to the output as blobs and never enter this plugin, and the
 //! output is a patch of the input, so fields that this plugin does not know survive.
 
-use millrace_sdk::{
-    Describe, Event, Failure, Input, MediaWiki, Outcome, Output, Plugin, Slot, Text, json, pointer,
-};
+use millrace_sdk::{Describe, Event, Failure, Input, MediaWiki, Outcome, Output, Plugin, Slot, Text, json, pointer};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -106,7 +104,8 @@ impl Plugin for PageContentChange {
             return Ok(event.patch().emit(OUTPUT));
         }
         let domain = change.meta.domain.as_ref();
-        let domain = domain.ok_or_else(|| Failure::new("invalid_event", "meta.domain is missing: which wiki is it?"))?;
+        let domain =
+            domain.ok_or_else(|| Failure::new("invalid_event", "meta.domain is missing: which wiki is it?"))?;
         let roles = facts.content_slots.keys().map(Text::as_str);
         let revision = wiki.revision(domain, facts.rev_id).slots(roles).await?;
 

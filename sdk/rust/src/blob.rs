@@ -47,7 +47,8 @@ impl Blob {
     /// # Errors
     /// `invalid_text` when it is not UTF-8.
     pub fn text(&self) -> Result<String, Failure> {
-        String::from_utf8(self.read_all()).map_err(|e| Failure::new("invalid_text", format!("a blob is not UTF-8: {e}")))
+        String::from_utf8(self.read_all())
+            .map_err(|e| Failure::new("invalid_text", format!("a blob is not UTF-8: {e}")))
     }
 }
 

@@ -68,7 +68,7 @@ macro_rules! plugin {
                 }
             }
 
-            $crate::__private::bindings::export_component!(Component with_types_in $crate::__private::bindings);
+    $crate::__private::bindings::export_component!(Component with_types_in $crate::__private::bindings);
         };
 
         #[cfg(not(target_arch = "wasm32"))]

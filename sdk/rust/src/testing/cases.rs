@@ -126,9 +126,8 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
 
 fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let read = |(line, text)| {
-        serde_json::from_str(text).map_err(|error| format!("{}:{}: {error}", path.display(), line + 1))
-    };
+    let read =
+        |(line, text)| serde_json::from_str(text).map_err(|error| format!("{}:{}: {error}", path.display(), line + 1));
     text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()).map(read).collect()
 }
 
@@ -142,8 +141,10 @@ fn compare(decided: &Decided, expected: &Expected) -> Result<(), String> {
             if reason == word => {}
         (Decision::Fail(failure), Expected { fail: Some(wanted), emit: None, skip: None, retry: None, .. })
             if suits(failure, wanted) => {}
-        (Decision::Retry(after_ms, failure), Expected { retry: Some(wanted), emit: None, skip: None, fail: None, .. })
-            if suits(failure, wanted) && *after_ms == wanted.after_ms => {}
+        (
+            Decision::Retry(after_ms, failure),
+            Expected { retry: Some(wanted), emit: None, skip: None, fail: None, .. },
+        ) if suits(failure, wanted) && *after_ms == wanted.after_ms => {}
         _ => return Err(format!("{found:?} instead of {expected:?}")),
     }
     if decided.report.counts != expected.counts {

@@ -54,7 +54,11 @@ pub(super) fn remove(document: &mut Value, path: &str) -> Result<(), String> {
 }
 
 fn checked_names(path: &str) -> Result<Vec<String>, String> {
-    if path.starts_with('/') { Ok(names(path)) } else { Err(format!("path {path:?} is no JSON Pointer below the root")) }
+    if path.starts_with('/') {
+        Ok(names(path))
+    } else {
+        Err(format!("path {path:?} is no JSON Pointer below the root"))
+    }
 }
 
 fn names(pointer: &str) -> Vec<String> {

@@ -30,12 +30,7 @@ pub(super) struct RecordedError {
 
 impl Recording {
     /// Asks of `kind` whose params have at least all of `params` get `document` and the blobs that it names by index.
-    pub fn answer<'a>(
-        kind: &str,
-        params: Value,
-        document: Value,
-        blobs: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
+    pub fn answer<'a>(kind: &str, params: Value, document: Value, blobs: impl IntoIterator<Item = &'a str>) -> Self {
         let reply = RecordedReply { document, blobs: blobs.into_iter().map(str::to_owned).collect() };
         Self { kind: kind.to_owned(), params, reply: Some(reply), error: None }
     }
