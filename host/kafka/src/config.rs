@@ -332,7 +332,6 @@ impl ClusterConfig {
     /// The settings that every client of this cluster shares, overrides not yet among them.
     pub(crate) fn render(&self) -> Result<ClientConfig, KafkaError> {
         let mut client = ClientConfig::new();
-        client.set_log_level(rdkafka::config::RDKafkaLogLevel::Debug);
         client
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", &self.client_id)

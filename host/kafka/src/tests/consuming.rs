@@ -9,7 +9,6 @@ use crate::mock::{Refusal, Request};
 use crate::writer::Writer;
 use bytes::Bytes;
 use millrace_flow::record::Header;
-use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn records_come_as_they_were_written_and_in_order() {
