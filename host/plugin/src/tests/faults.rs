@@ -216,9 +216,7 @@ fn a_suspect_that_is_cancelled_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_plugin_that_cannot_start_again_fails_the_event_and_says_so() {
-    // Its first instances start: one for `describe`, one for the crew. Instances share nothing, so a settings text
-    // that traps stands in for a plugin that stopped starting.
+fn a_crew_that_cannot_start_says_why() {
     let plugin = super::puppet::ENGINE.load(&component(super::puppet::PUPPET)).unwrap();
     let error = crate::Crew::new(&plugin, "trap", Limits::default()).err().unwrap().to_string();
     assert!(error.contains("failed in `configure`: it trapped"), "{error}");

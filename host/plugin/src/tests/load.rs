@@ -29,7 +29,7 @@ fn what_is_no_component_is_told_apart() {
 }
 
 #[test]
-fn damaged_components_are_refused_and_nothing_else() {
+fn a_damaged_component_never_takes_the_host_down() {
     let whole = component(PUPPET);
     // Every 97th byte, which takes every section a few times and a second in all.
     for at in (8..whole.len()).step_by(97) {
