@@ -2,6 +2,7 @@
 
 mod outage;
 mod sharing;
+mod socket;
 
 use super::*;
 use crate::config::WikiConfig;
