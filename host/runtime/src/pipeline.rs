@@ -10,10 +10,12 @@ use millrace_flow::clock::Clock;
 use millrace_flow::outcome::Failure;
 use millrace_flow::progress::{Progress, ProgressError};
 use millrace_flow::record::TopicPartition;
+use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::consumer::{Acknowledgement, Assignment, Consumer, SourceEvent};
 use millrace_kafka::delivery::{Delivery, DeliveryError, DeliveryEvent, Unit};
 use millrace_kafka::error::KafkaError;
 use millrace_platform::build_error_event;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -93,7 +95,20 @@ struct State {
     stopping: bool,
     /// A unit that the producer had no room for.
     refused: Option<Unit>,
+    /// Progress that was handed over and is not reported as committed yet.
+    uncommitted: FxHashMap<TopicPartition, PartitionProgress>,
     next_commit: Instant,
+}
+
+impl State {
+    /// Crosses off what was committed; newer progress of the same partition stays.
+    fn committed(&mut self, progress: &[PartitionProgress]) {
+        for committed in progress {
+            if self.uncommitted.get(&committed.partition) == Some(committed) {
+                self.uncommitted.remove(&committed.partition);
+            }
+        }
+    }
 }
 
 impl Pipeline {
@@ -106,6 +121,7 @@ impl Pipeline {
             leaving: Vec::new(),
             stopping: false,
             refused: None,
+            uncommitted: FxHashMap::default(),
             next_commit: Instant::now() + self.commit_interval,
         };
         loop {
@@ -113,7 +129,7 @@ impl Pipeline {
             tokio::select! {
                 biased;
                 report = self.reports.recv() => {
-                    self.on_report(report.ok_or(PipelineError::Gone("delivery"))?)?;
+                    self.on_report(report.ok_or(PipelineError::Gone("delivery"))?, &mut state)?;
                 }
                 finished = self.results.recv(), if state.refused.is_none() => {
                     self.path.finish(finished.ok_or(PipelineError::Gone("workers"))?, Instant::now());
@@ -130,14 +146,28 @@ impl Pipeline {
             }
             self.advance(&mut state);
             if state.stopping && state.leaving.is_empty() {
-                self.leave_group().await;
+                self.leave_group(&mut state).await;
                 return Ok(());
             }
         }
     }
 
     /// Leaves the consumer group in good order: the last progress was handed over, and is committed on the way.
-    async fn leave_group(&mut self) {
+    async fn leave_group(&mut self, state: &mut State) {
+        let until = tokio::time::Instant::now() + LEAVE_MAX;
+        while !state.uncommitted.is_empty() {
+            match tokio::time::timeout_at(until, self.reports.recv()).await {
+                Ok(Some(DeliveryEvent::Committed(progress))) => state.committed(&progress),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => {
+                    tracing::warn!(
+                        pipeline = self.spec.name,
+                        "The last progress was not committed in time; its events run again."
+                    );
+                    break;
+                }
+            }
+        }
         self.consumer.stop();
         let stopped = async {
             while let Some(event) = self.source.recv().await {
@@ -167,7 +197,7 @@ impl Pipeline {
         self.deliver(state);
         self.leave(state, now);
         if now >= state.next_commit {
-            self.commit(None);
+            self.commit(state, None);
             state.next_commit = now + self.commit_interval;
             self.path.observe();
         }
@@ -214,15 +244,17 @@ impl Pipeline {
     }
 
     /// Hands progress to be committed: of everything, or of partitions that leave. A unit without outputs always fits.
-    fn commit(&mut self, only: Option<&[TopicPartition]>) {
-        if let Some(unit) = self.path.progress(only)
-            && let Err(refused) = self.delivery.deliver(unit)
-        {
+    fn commit(&mut self, state: &mut State, only: Option<&[TopicPartition]>) {
+        let Some(unit) = self.path.progress(only) else { return };
+        for progress in &unit.progress {
+            state.uncommitted.insert(progress.partition.clone(), progress.clone());
+        }
+        if let Err(refused) = self.delivery.deliver(unit) {
             self.path.uncommitted(&refused.0.progress);
         }
     }
 
-    fn on_report(&mut self, report: DeliveryEvent) -> Result<(), PipelineError> {
+    fn on_report(&mut self, report: DeliveryEvent, state: &mut State) -> Result<(), PipelineError> {
         match report {
             DeliveryEvent::Delivered(serials) => self.path.delivered(&serials, Instant::now()),
             DeliveryEvent::Failed { serial, failures } => {
@@ -230,7 +262,10 @@ impl Pipeline {
                     self.on_refused(refused)?;
                 }
             }
-            DeliveryEvent::Committed(progress) => self.spec.metrics.committed(progress.len()),
+            DeliveryEvent::Committed(progress) => {
+                state.committed(&progress);
+                self.spec.metrics.committed(progress.len());
+            }
             DeliveryEvent::CommitFailed { progress, error } => {
                 self.spec.metrics.commit_failed();
                 tracing::warn!(pipeline = self.spec.name, %error, "Progress was not committed; it goes with the next commit.");
@@ -320,7 +355,7 @@ impl Pipeline {
             if !finished && now < leaving.until {
                 return true;
             }
-            self.commit(Some(&leaving.partitions));
+            self.commit(state, Some(&leaving.partitions));
             self.drop_partitions(&leaving.partitions);
             // The consumer waits for this, then commits the progress and gives the partitions up.
             if let Some(done) = leaving.done.take() {

@@ -49,6 +49,8 @@ pub struct Stage {
     /// The API.
     pub api: StandIn,
     folder: tempfile::TempDir,
+    /// Outputs and error events that the host had counted when everything had settled.
+    counted: Mutex<(u64, u64)>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -64,7 +66,15 @@ impl Stage {
         let api = runtime.block_on(StandIn::start(Arc::clone(&world), latency))?;
         let enrichment = Enrichment::new(name, &kafka.bootstrap(), &api.url(), &guest(plugin)?);
         let cluster = ClusterConfig::plain(kafka.bootstrap());
-        Ok(Self { enrichment, cluster, world, api, folder: tempfile::tempdir()?, _runtime: runtime })
+        Ok(Self {
+            enrichment,
+            cluster,
+            world,
+            api,
+            folder: tempfile::tempdir()?,
+            counted: Mutex::default(),
+            _runtime: runtime,
+        })
     }
 
     /// Starts the host and waits until it has its partitions.
@@ -129,6 +139,9 @@ impl Stage {
                     let came = metrics.sum("millrace_events_in_total", &[]);
                     let in_flight = metrics.sum("millrace_events_in_flight", &[]);
                     ensure!(came == settled + in_flight, "in {came} is not settled {settled} + in flight {in_flight}");
+                    let outputs = metrics.sum("millrace_outputs_total", &[]) as u64;
+                    let failed = metrics.sum("millrace_events_failed_total", &[]) as u64;
+                    *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = (outputs, failed);
                     return Ok(metrics);
                 }
                 ensure!(Instant::now() < until, "{settled} of {count} settled:\n{}", host.log_tail());
@@ -137,18 +150,27 @@ impl Stage {
         }
     }
 
-    /// Every output.
+    /// Every output; at least as many as the host had counted when everything had settled.
     pub fn outputs(&self) -> anyhow::Result<Vec<Record>> {
-        self.read(&self.enrichment.output)
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).0;
+        self.read(&self.enrichment.output, counted)
     }
 
-    /// Every error event.
+    /// Every error event; at least as many as the host had counted when everything had settled.
     pub fn errors(&self) -> anyhow::Result<Vec<Record>> {
-        self.read(&self.enrichment.errors)
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).1;
+        self.read(&self.enrichment.errors, counted)
     }
 
-    fn read(&self, topic: &str) -> anyhow::Result<Vec<Record>> {
-        Ok(TopicReader::open(&self.cluster, topic, Isolation::ReadCommitted)?.take_all(30_000)?)
+    /// A busy broker may say that a topic ends before records that it has acknowledged: then it is read again.
+    fn read(&self, topic: &str, least: u64) -> anyhow::Result<Vec<Record>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let records = TopicReader::open(&self.cluster, topic, Isolation::ReadUncommitted)?.take_all(30_000)?;
+            if records.len() as u64 >= least || Instant::now() >= until {
+                return Ok(records);
+            }
+        }
     }
 
     /// Waits until the group has committed everything up to the end of the input, and nothing beyond.

@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use millrace_bed::events::{Change, Kind, Wiki};
-use millrace_it::{Stage, kafka};
+use millrace_it::{Stage, json, kafka};
 use millrace_services::Listener;
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ fn check(name: &str, listener: Listener, security: &str) -> anyhow::Result<()> {
     stage.settle(&mut host, 50)?;
     assert!(!host.log().contains(&user.password), "the password is in the log");
     assert_eq!(host.terminate()?, Some(0));
-    assert_eq!(stage.outputs()?.len(), 50);
+    let errors: anyhow::Result<Vec<_>> = stage.errors()?.iter().map(json).collect();
+    assert_eq!(stage.outputs()?.len(), 50, "{:?}", errors?.first());
     Ok(())
 }
 
