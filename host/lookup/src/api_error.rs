@@ -157,9 +157,7 @@ fn final_kind(code: &str) -> LookupErrorKind {
         | "assertnameduserfailed"
         | "mwoauth-invalid-authorization"
         | "accessdenied" => LookupErrorKind::Denied,
-        "nosuchrevid" | "missingtitle" | "nosuchpageid" | "missingcontent" | "missing-content-revision" => {
-            LookupErrorKind::Missing
-        }
+        "nosuchrevid" | "missingtitle" | "nosuchpageid" => LookupErrorKind::Missing,
         _ => LookupErrorKind::Invalid,
     }
 }

@@ -10,6 +10,7 @@ use millrace_flow::json_text::unescape_into;
 use millrace_flow::lookup::{LookupError, Reply};
 use reqwest::Method;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -61,7 +62,12 @@ pub(crate) fn read(from_rev: u64, to_rev: u64, received: &Received, patience: Pa
     let envelope: Envelope<'_> = serde_json::from_slice(&received.body)
         .map_err(|error| api_error::malformed(format!("no answer of the action API: {error}")))?;
     if let Some(error) = envelope.error {
-        let error = serde_json::from_str(error.get()).unwrap_or_default();
+        let error: Value = serde_json::from_str(error.get()).unwrap_or_default();
+        // What MediaWiki 1.39 says when one side's text is hidden.
+        if error.get("code").and_then(Value::as_str) == Some("missingcontent") {
+            let document = format!(r#"{{"from_rev":{from_rev},"to_rev":{to_rev},"hidden":true}}"#);
+            return Ok(Reply { document: document.into(), blobs: Vec::new() });
+        }
         return Err(api_error::of_api(&error, received, patience));
     }
     let compare = envelope.compare.ok_or_else(|| api_error::malformed("an answer without `compare`"))?;
@@ -119,6 +125,8 @@ mod tests {
 
     #[test]
     fn a_hidden_side_is_an_answer() {
+        let hidden = Some((r#"{"from_rev":2,"to_rev":3,"hidden":true}"#, &[] as &[&str]));
+        check(r#"{"error":{"code":"missingcontent","info":"Missing content for revision ID 9."}}"#, hidden);
         check(r#"{"compare":{"fromtexthidden":true}}"#, Some((r#"{"from_rev":2,"to_rev":3,"hidden":true}"#, &[])));
     }
 

@@ -6,7 +6,7 @@ use crate::grants::Scope;
 use crate::question::{Addressed, AloneQuestion, Question, Reading, Sharing, checked_revision, read_params, wiki};
 use crate::site::Sites;
 use crate::transport::Received;
-use millrace_flow::lookup::{LookupError, Reply};
+use millrace_flow::lookup::{LookupError, LookupErrorKind, Reply};
 use reqwest::Method;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -35,8 +35,16 @@ pub(crate) fn question(params: &str, scope: &Scope, sites: &Sites) -> Result<Add
     Ok(Addressed { target, site, question, sharing: Sharing::Shared })
 }
 
+/// How MediaWiki 1.39 answers for a revision whose text is hidden, with status 500. Read as any other 500 it would
+/// count towards the breaker, again and again.
+const HIDDEN: &[u8] = b"RevisionAccessException";
+
 /// Reads an answer of the REST API.
 pub(crate) fn read(rev_id: u64, received: &Received, patience: Patience) -> Result<Reply, Failure> {
+    if received.status == 500 && memchr::memmem::find(&received.body, HIDDEN).is_some() {
+        let message = "the revision's text is hidden or cannot be read";
+        return Err(Failure::Final(LookupError::new(LookupErrorKind::Denied, message)));
+    }
     if let Some(failure) = api_error::of_status(received, patience) {
         return Err(failure);
     }

@@ -1,7 +1,7 @@
 //! A worker: one OS thread that runs plugin instances. The middle of a record's path, decode -> turn -> check, is here,
 //! in this order; what comes before and after it is in `partition.rs`.
 //!
-//! A worker serves every pipeline of the host, a [`Station`] each. It waits only when no instance has anything to do,
+//! A worker serves every pipeline of the host, a `Station` each. It waits only when no instance has anything to do,
 //! and everything that it receives and sends travels in batches.
 
 use crate::job::{Finish, Finished, Job, PipelineId};

@@ -261,6 +261,15 @@ async fn an_unknown_revision_has_no_html() {
 }
 
 #[tokio::test]
+async fn hidden_text_has_no_html_at_once() {
+    const BODY: &str =
+        r#"{"message":"Error: exception of type MediaWiki\\Revision\\RevisionAccessException","httpCode":500}"#;
+    let (address, seen) = stand_in(|_, _| status(500, BODY)).await;
+    let (answer, _) = ask(cfg(address), "html", REVISION).await;
+    assert_eq!((word(&answer), seen.lock().unwrap().len()), ("denied".into(), 1));
+}
+
+#[tokio::test]
 async fn a_comparison_of_an_unknown_revision_is_missing() {
     let (address, seen) = stand_in(|_, _| fine(error("nosuchrevid"))).await;
     let (answer, _) = ask(cfg(address), "compare", r#"{"domain":"en.wiki.test","from_rev":6,"to_rev":7}"#).await;
