@@ -1,6 +1,6 @@
 //! A released version of the contract is frozen: its folder's content is known here by its digest.
 //!
-//! Releasing one is adding `wit/<version>/` and its line to [`FROZEN`]. `wit/plugin.wit` outside such a folder is the
+//! Releasing one is adding `wit/<version>/` and its line to `FROZEN`. `wit/plugin.wit` outside such a folder is the
 //! draft of the next one and may change.
 
 use std::collections::BTreeMap;
