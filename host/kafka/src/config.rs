@@ -218,6 +218,9 @@ pub enum MessageTimeout {
     AfterMs(u32),
 }
 
+/// What librdkafka puts into one batch by default.
+const BATCH_BYTES_DEFAULT: usize = 1_000_000;
+
 /// How a producer writes.
 #[derive(Clone, Debug)]
 pub struct ProducerConfig {
@@ -227,6 +230,10 @@ pub struct ProducerConfig {
     pub compression: Compression,
     /// How long a record waits for company, in milliseconds. Default 5.
     pub linger_ms: u32,
+    /// The most bytes of records that are written as one batch, before compression. Default 1,000,000. A broker measures
+    /// whole batches against `max.message.bytes` and refuses all of a batch that is larger, so this must not be above
+    /// the smallest such limit of the topics written. A record larger than this makes a batch of its own.
+    pub batch_bytes_max: usize,
     /// How long a record may wait for its acknowledgement. Default 5 minutes.
     pub message_timeout: MessageTimeout,
     /// How many bytes may be unacknowledged. Default 128 MiB. One unit may always go beyond when nothing else is there.
@@ -242,6 +249,7 @@ impl ProducerConfig {
             cluster,
             compression: Compression::Snappy,
             linger_ms: 5,
+            batch_bytes_max: BATCH_BYTES_DEFAULT,
             message_timeout: MessageTimeout::AfterMs(300_000),
             outstanding_bytes_max: 128 * 1024 * 1024,
             outstanding_records_max: 100_000,
@@ -272,6 +280,7 @@ impl ProducerConfig {
             .set("partitioner", "murmur2_random")
             .set("compression.type", compression)
             .set("linger.ms", self.linger_ms.to_string())
+            .set("batch.size", self.batch_bytes_max.clamp(1, BATCH_BYTES_DEFAULT).to_string())
             .set("message.timeout.ms", timeout_ms.to_string())
             // The room is counted by `delivery`, which never splits a unit; librdkafka's own limits stay out of the way.
             .set("queue.buffering.max.messages", "0")
@@ -304,6 +313,8 @@ const PROTECTED: &[(&str, &str)] = &[
     ("transactional.id", "the host names its transactions"),
     ("partitioner", "order per key rests on it"),
     ("message.max.bytes", "the host checks sizes against it"),
+    ("batch.size", "it follows from the largest records of the outputs"),
+    ("batch.num.messages", "it follows from the largest records of the outputs"),
     ("queue.buffering.max.messages", "the host counts the room itself"),
     ("queue.buffering.max.kbytes", "the host counts the room itself"),
     ("check.crcs", "damaged records must never be read"),

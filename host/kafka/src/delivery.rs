@@ -176,10 +176,7 @@ impl Delivery {
             return Err(QueueFull(unit));
         }
         let Unit { serial, outputs, progress } = unit;
-        let too_large: Vec<_> = (0..).zip(&outputs).filter_map(|(index, output)| refuse_large(index, output)).collect();
-        if !too_large.is_empty() {
-            self.manifest.fail_at_once(serial, too_large);
-        } else if outputs.is_empty() {
+        if outputs.is_empty() {
             self.manifest.deliver_at_once(serial);
         } else {
             self.manifest.records.fetch_add(outputs.len(), Ordering::Relaxed);
@@ -231,7 +228,10 @@ impl Delivery {
         let flight = Flight::new(serial, outputs.len());
         for (index, output) in (0..).zip(outputs) {
             let shipment = Box::new(Shipment { flight: flight.clone(), index, bytes: output.bytes() });
-            if let Err((error, record)) = self.producer.send(native_record(output, shipment)) {
+            if is_too_large(output) {
+                let error = DeliveryError::TooLarge { topic: output.topic.to_string() };
+                self.manifest.settle(&shipment, Some(error));
+            } else if let Err((error, record)) = self.producer.send(native_record(output, shipment)) {
                 let error = DeliveryError::native(&output.topic, &error);
                 self.manifest.settle(&record.delivery_opaque, Some(error));
             }
@@ -263,11 +263,9 @@ fn native_record<D: rdkafka::util::IntoOpaque>(output: &OutputRecord, opaque: D)
     record.headers(headers)
 }
 
-/// A failure where `output` is larger than the client sends.
-fn refuse_large(index: u32, output: &OutputRecord) -> Option<OutputFailure> {
-    let bytes = output.bytes() + output.headers.len() * HEADER_OVERHEAD_BYTES;
-    let error = || DeliveryError::TooLarge { topic: output.topic.to_string() };
-    (bytes > MESSAGE_BYTES_MAX).then(|| OutputFailure { index, error: error() })
+/// Whether `output` is larger than the client sends.
+fn is_too_large(output: &OutputRecord) -> bool {
+    output.bytes() + output.headers.len() * HEADER_OVERHEAD_BYTES > MESSAGE_BYTES_MAX
 }
 
 /// The report thread: runs librdkafka's callbacks and hands over what they gathered.

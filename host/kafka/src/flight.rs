@@ -67,11 +67,6 @@ impl Manifest {
         lock(&self.stash).delivered.push(serial);
     }
 
-    /// A unit that was not sent at all.
-    pub(crate) fn fail_at_once(&self, serial: u64, failures: Vec<OutputFailure>) {
-        lock(&self.stash).others.push_back(DeliveryEvent::Failed { serial, failures });
-    }
-
     /// What happened to one output; with the last one of a unit, the unit is reported.
     pub(crate) fn settle(&self, shipment: &Shipment, error: Option<DeliveryError>) {
         let flight = &shipment.flight;

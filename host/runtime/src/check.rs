@@ -3,6 +3,7 @@
 
 use crate::binding::mismatches;
 use crate::config::{HostConfig, Mistake, Mistakes, PipelineConfig, Source, show_size};
+use crate::launch::too_small;
 use crate::metrics::memory_bytes;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::ClusterConfig;
@@ -157,12 +158,35 @@ impl Check {
             if let Some(cluster) = of(&pipeline.output_cluster) {
                 for (name, output) in &pipeline.outputs {
                     let wanted = Wanted { topic: &output.topic, partitions, bytes_max: output.message_bytes_max };
-                    self.topic(cluster, &pipeline.output_cluster, index, &["outputs", name, "topic"], wanted);
+                    self.written(cluster, &pipeline.output_cluster, index, &["outputs", name], wanted);
                 }
                 let errors = &pipeline.errors;
                 let wanted = Wanted { topic: &errors.topic, partitions: 1, bytes_max: errors.message_bytes_max };
-                self.topic(cluster, &pipeline.output_cluster, index, &["errors", "topic"], wanted);
+                self.written(cluster, &pipeline.output_cluster, index, &["errors"], wanted);
             }
+        }
+    }
+
+    /// Looks for a topic that is written, and whether it takes what the pipeline may give it.
+    fn written(
+        &mut self,
+        cluster: &Cluster,
+        config: &ClusterConfig,
+        index: usize,
+        section: &[&str],
+        wanted: Wanted<'_>,
+    ) {
+        let (topic, bytes_max) = (wanted.topic, wanted.bytes_max);
+        let below = |key: &'static str| section.iter().copied().chain([key]).collect::<Vec<_>>();
+        if self.topic(cluster, config, index, &below("topic"), wanted) == 0 {
+            return;
+        }
+        // Where the settings of topics may not be read, what is too large shows when it is written.
+        if let Ok(Some(takes)) = cluster.topic_bytes_max(topic, ASK_MS)
+            && takes < bytes_max
+        {
+            let remedy = "raise the topic's limit, or lower this one";
+            self.pipeline_mistake(index, &below("max_message_bytes"), too_small(topic, takes, bytes_max), remedy);
         }
     }
 

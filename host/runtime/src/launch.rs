@@ -104,10 +104,10 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
             need(&input, &asked.cluster.brokers, topic, MESSAGE_BYTES)?;
         }
         let output = Cluster::connect(&asked.output_cluster)?;
-        for stream in asked.outputs.values() {
-            need(&output, &asked.output_cluster.brokers, &stream.topic, stream.message_bytes_max)?;
+        for (topic, bytes_max) in asked.written() {
+            need(&output, &asked.output_cluster.brokers, topic, bytes_max)?;
+            takes(&output, topic, bytes_max)?;
         }
-        need(&output, &asked.output_cluster.brokers, &asked.errors.topic, asked.errors.message_bytes_max)?;
         anyhow::Ok(id)
     });
     let id = asking.await.context("looking at the cluster ended in a fault")??;
@@ -123,6 +123,25 @@ fn need(cluster: &Cluster, brokers: &str, topic: &str, bytes_max: u64) -> anyhow
         Some(_) => Ok(()),
         None => bail!("topic {topic} does not exist; create it with: {}", create_command(brokers, topic, 1, bytes_max)),
     }
+}
+
+/// A broker refuses what is larger than its topic takes, so the pipeline must not promise itself more.
+fn takes(cluster: &Cluster, topic: &str, bytes_max: u64) -> anyhow::Result<()> {
+    match cluster.topic_bytes_max(topic, ASK_MS)? {
+        Some(takes) if takes < bytes_max => {
+            bail!("{}; raise the topic's limit, or lower the pipeline's", too_small(topic, takes, bytes_max))
+        }
+        // Where the settings of topics may not be read, what is too large shows when it is written.
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What is said of a topic that takes less than the pipeline counts on.
+pub(crate) fn too_small(topic: &str, takes: u64, bytes_max: u64) -> String {
+    format!(
+        "topic {topic} takes records of up to {takes} bytes (its `max.message.bytes`), and `max_message_bytes` is \
+         {bytes_max}"
+    )
 }
 
 /// Has every worker make its first instance, so that a plugin that cannot be configured is found now.
@@ -155,5 +174,7 @@ fn consumer_config(config: &PipelineConfig) -> ConsumerConfig {
 fn producer_config(config: &PipelineConfig) -> ProducerConfig {
     let mut producer = ProducerConfig::new(config.output_cluster.clone());
     producer.compression = config.compression;
+    let smallest = config.written().map(|(_, bytes_max)| bytes_max).min().unwrap_or(u64::MAX);
+    producer.batch_bytes_max = producer.batch_bytes_max.min(usize::try_from(smallest).unwrap_or(usize::MAX));
     producer
 }

@@ -50,6 +50,14 @@ pub struct PipelineConfig {
     pub compression: Compression,
 }
 
+impl PipelineConfig {
+    /// The topics that are written, each with the largest record that the pipeline gives it.
+    pub fn written(&self) -> impl Iterator<Item = (&str, u64)> {
+        let outputs = self.outputs.values().map(|output| (output.topic.as_str(), output.message_bytes_max));
+        outputs.chain([(self.errors.topic.as_str(), self.errors.message_bytes_max)])
+    }
+}
+
 /// What is promised about outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryConfig {
