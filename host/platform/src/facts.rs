@@ -13,6 +13,18 @@ pub struct EventFacts {
     pub born_ms: Option<i64>,
     /// The bytes of the content that the event is about: the sum of `content_size` over `revision.content_slots`.
     pub content_bytes: Option<u64>,
+    /// What the event says may not be read any more. None where it says no such thing.
+    pub conceals: Option<Conceals>,
+}
+
+/// A page or revision whose content may have become forbidden: it was deleted, suppressed, or its visibility changed
+/// (`mediawiki/page/change`: `page_change_kind`, `changelog_kind`, `revision.is_content_visible`). At least one is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conceals {
+    /// `revision.rev_id`.
+    pub rev_id: Option<u64>,
+    /// `page.page_id`.
+    pub page_id: Option<u64>,
 }
 
 impl Document {
@@ -28,8 +40,21 @@ impl Document {
             // None is less than any time.
             born_ms: dt.max(meta_dt),
             content_bytes: root.path(["revision", "content_slots"]).and_then(content_bytes),
+            conceals: conceals(root),
         }
     }
+}
+
+fn conceals(root: Value<'_>) -> Option<Conceals> {
+    let says = |key: &str, word: &str| root.get(key).and_then(|value| value.as_str()).is_some_and(|said| said == word);
+    let is_hidden = |flag: Value<'_>| flag.as_bool() == Some(false);
+    let said = says("page_change_kind", "visibility_change")
+        || says("changelog_kind", "delete")
+        || root.path(["revision", "is_content_visible"]).is_some_and(is_hidden);
+    let id = |path: [&str; 2]| said.then(|| root.path(path)).flatten().and_then(|value| value.as_i64());
+    let of = |path| id(path).and_then(|id| u64::try_from(id).ok());
+    let conceals = Conceals { rev_id: of(["revision", "rev_id"]), page_id: of(["page", "page_id"]) };
+    (conceals.rev_id.is_some() || conceals.page_id.is_some()).then_some(conceals)
 }
 
 /// None where no slot says its size.
@@ -66,6 +91,23 @@ mod tests {
         check(r#"{"dt":"1970-01-01T00:00:03Z","meta":{"dt":"1970-01-01T00:00:02Z"}}"#, born(Some(3000)));
         check(r#"{"dt":"1970-01-01T00:00:03Z","meta":{"dt":"soon"}}"#, born(Some(3000)));
         check(r#"{"dt":3,"meta":{}}"#, born(None));
+    }
+
+    #[test]
+    fn deletions_and_changes_of_visibility_conceal() {
+        let conceals =
+            |rev_id, page_id| EventFacts { conceals: Some(Conceals { rev_id, page_id }), ..EventFacts::default() };
+        check(
+            r#"{"page_change_kind":"visibility_change","page":{"page_id":5},"revision":{"rev_id":7}}"#,
+            conceals(Some(7), Some(5)),
+        );
+        check(r#"{"changelog_kind":"delete","page":{"page_id":5}}"#, conceals(None, Some(5)));
+        check(r#"{"revision":{"rev_id":7,"is_content_visible":false}}"#, conceals(Some(7), None));
+        check(
+            r#"{"revision":{"rev_id":7,"is_content_visible":true},"changelog_kind":"update"}"#,
+            EventFacts::default(),
+        );
+        check(r#"{"changelog_kind":"delete","page":{"page_id":-5}}"#, EventFacts::default());
     }
 
     #[test]

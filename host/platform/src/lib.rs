@@ -18,7 +18,7 @@ mod time;
 pub use document::{DecodeError, DecodeLimits, Document, EditError, Elements, Key, Kind, Members, Value};
 pub use envelope::{CheckError, OutputStream, build_output};
 pub use error_event::{ERROR_EVENT_BYTES_LEAST, ErrorStream, build_error_event};
-pub use facts::EventFacts;
+pub use facts::{Conceals, EventFacts};
 pub use identity::{Origin, meta_id};
 pub use key::KeyField;
 pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};
