@@ -44,10 +44,6 @@ pub fn mismatches(pipeline: &PipelineConfig, describe: &Describe) -> Vec<Mismatc
         let problem = format!("the plugin asks for lookups of the kind `{kind}`, which is not granted");
         found.push(Mismatch::new(&["lookups", "kinds"], problem, format!("add `{kind}`, or use another plugin")));
     }
-    for kind in pipeline.lookups.kinds.iter().filter(|kind| !describe.lookups.contains(kind)) {
-        let problem = format!("the plugin never asks for lookups of the kind `{kind}`");
-        found.push(Mismatch::new(&["lookups", "kinds"], problem, "grant what is needed only"));
-    }
     for store in describe.stores.keys() {
         let problem = format!("the plugin wants the store `{store}`, and this release keeps no state");
         found.push(Mismatch::new(&["plugin"], problem, "use a plugin without state"));

@@ -95,19 +95,23 @@ struct State {
     stopping: bool,
     /// A unit that the producer had no room for.
     refused: Option<Unit>,
-    /// Progress that was handed over and is not reported as committed yet.
-    uncommitted: FxHashMap<TopicPartition, PartitionProgress>,
+    /// Progress that was handed over and is not reported as committed yet, with the time of that.
+    uncommitted: FxHashMap<TopicPartition, (PartitionProgress, Instant)>,
     next_commit: Instant,
 }
 
 impl State {
-    /// Crosses off what was committed; newer progress of the same partition stays.
-    fn committed(&mut self, progress: &[PartitionProgress]) {
+    /// Crosses off what was committed; newer progress of the same partition stays. Returns since when it had waited.
+    fn committed(&mut self, progress: &[PartitionProgress]) -> Option<Instant> {
+        let mut since = None;
         for committed in progress {
-            if self.uncommitted.get(&committed.partition) == Some(committed) {
-                self.uncommitted.remove(&committed.partition);
+            if self.uncommitted.get(&committed.partition).is_some_and(|(waiting, _)| waiting == committed)
+                && let Some((_, handed_over)) = self.uncommitted.remove(&committed.partition)
+            {
+                since = since.min(Some(handed_over)).or(Some(handed_over));
             }
         }
+        since
     }
 }
 
@@ -157,7 +161,7 @@ impl Pipeline {
         let until = tokio::time::Instant::now() + LEAVE_MAX;
         while !state.uncommitted.is_empty() {
             match tokio::time::timeout_at(until, self.reports.recv()).await {
-                Ok(Some(DeliveryEvent::Committed(progress))) => state.committed(&progress),
+                Ok(Some(DeliveryEvent::Committed(progress))) => drop(state.committed(&progress)),
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => {
                     tracing::warn!(
@@ -199,7 +203,7 @@ impl Pipeline {
         if now >= state.next_commit {
             self.commit(state, None);
             state.next_commit = now + self.commit_interval;
-            self.path.observe();
+            self.observe();
         }
         let flow = self.path.flow(now);
         if !flow.pause.is_empty() {
@@ -207,6 +211,14 @@ impl Pipeline {
         }
         if !flow.resume.is_empty() {
             self.consumer.resume(&flow.resume);
+        }
+    }
+
+    /// Writes down how things stand.
+    fn observe(&self) {
+        self.path.observe();
+        if let Some(statistics) = self.consumer.statistics() {
+            self.spec.metrics.consumer(&statistics);
         }
     }
 
@@ -247,7 +259,7 @@ impl Pipeline {
     fn commit(&mut self, state: &mut State, only: Option<&[TopicPartition]>) {
         let Some(unit) = self.path.progress(only) else { return };
         for progress in &unit.progress {
-            state.uncommitted.insert(progress.partition.clone(), progress.clone());
+            state.uncommitted.insert(progress.partition.clone(), (progress.clone(), Instant::now()));
         }
         if let Err(refused) = self.delivery.deliver(unit) {
             self.path.uncommitted(&refused.0.progress);
@@ -263,7 +275,9 @@ impl Pipeline {
                 }
             }
             DeliveryEvent::Committed(progress) => {
-                state.committed(&progress);
+                if let Some(since) = state.committed(&progress) {
+                    self.spec.metrics.commit_took(since.elapsed());
+                }
                 self.spec.metrics.committed(progress.len());
             }
             DeliveryEvent::CommitFailed { progress, error } => {

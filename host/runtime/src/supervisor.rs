@@ -80,7 +80,9 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     let (stop_host, stop) = watch::channel(false);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Arc::new(HostMetrics::new()?);
-    let health = Arc::new(Health::new(config.pipelines.iter().map(|pipeline| pipeline.name.clone())));
+    metrics.workers(config.workers);
+    let names = config.pipelines.iter().map(|pipeline| pipeline.name.clone());
+    let health = Arc::new(Health::with_metrics(names, Arc::clone(&metrics)));
     let lookup = LookupService::new(launch::lookups::lookup_config(&config), Arc::clone(&clock), handle.clone())?;
     metrics.watch_lookups(lookup.clone());
     let engine = millrace_plugin::Engine::new(engine_config(&config))?;

@@ -13,8 +13,8 @@ use millrace_flow::clock::Clock;
 use millrace_flow::lookup::Ask;
 use millrace_flow::outcome::{Emission, Failure, Outcome};
 use millrace_flow::record::OutputRecord;
-use millrace_lookup::{AnswerSink, Answered, LookupService, Request};
-use millrace_platform::{Document, EventFacts, build_error_event, build_output};
+use millrace_lookup::{AnswerSink, Answered, Forget, LookupService, Request};
+use millrace_platform::{Conceals, Document, EventFacts, build_error_event, build_output};
 use millrace_plugin::{Crew, Effect, Event, Payload, PluginError, Report, Ticket};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
@@ -118,7 +118,7 @@ fn apply(message: Message, stations: &mut FxHashMap<PipelineId, Station>, shared
         Message::Start(id, jobs) => {
             if let Some(station) = stations.get_mut(&id) {
                 let now_ms = shared.clock.now_ms();
-                jobs.into_iter().for_each(|job| station.start(job, now_ms));
+                jobs.into_iter().for_each(|job| station.start(job, shared, now_ms));
             }
         }
         Message::Cancel(id, jobs) => {
@@ -198,7 +198,7 @@ impl Station {
     }
 
     /// Decodes the job's record and hands it to an instance, or finishes it here and now.
-    fn start(&mut self, job: Job, now_ms: u64) {
+    fn start(&mut self, job: Job, shared: &Shared, now_ms: u64) {
         let spec = Arc::clone(&self.spec);
         let Some(input) = spec.inputs.get(&job.record.source.topic) else {
             let failure = Failure::new("decode", "no input of the plugin is bound to this topic");
@@ -218,6 +218,9 @@ impl Station {
         let facts = document.as_ref().map(Document::facts).unwrap_or_default();
         if facts.canary {
             return self.finish(&job, Finish::Canary, 0);
+        }
+        if let (Some(conceals), Some(document)) = (facts.conceals, &document) {
+            forget(conceals, document, &shared.lookup);
         }
         let ticket = self.crew.start(event(&job, input, document.as_ref(), spec.inline_bytes_max));
         let deadline = Instant::now() + spec.event_deadline;
@@ -247,6 +250,8 @@ impl Station {
                 self.apply(effect, shared, now_ms);
             }
             self.effects = effects;
+            let loose = self.crew.take_report();
+            self.report(&loose);
         }
         if !self.asks.is_empty() {
             shared.lookup.submit(std::mem::take(&mut self.asks), &shared.answers);
@@ -400,6 +405,16 @@ impl Station {
     fn report(&self, report: &Report) {
         self.spec.metrics.plugin_report(&self.spec.name, report);
     }
+}
+
+/// Makes lookups forget what this event says may not be read any more, in whatever pipeline it was asked.
+fn forget(conceals: Conceals, document: &Document, lookup: &LookupService) {
+    let domain = document.root().get("meta").and_then(|meta| meta.get("domain")?.as_str());
+    let Some(domain) = domain else { return };
+    let revision = conceals.rev_id.map(Forget::Revision);
+    let page = conceals.page_id.map(Forget::Page);
+    let what: Vec<Forget> = revision.into_iter().chain(page).collect();
+    lookup.forget_revisions(&domain, &what);
 }
 
 /// The event as the plugin gets it: cut down to what it asked for.

@@ -86,6 +86,11 @@ fn grants(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &P
         }
         return;
     };
+    if grant.wikis.as_ref().is_some_and(Vec::is_empty) {
+        let problem = "an empty list grants no wiki at all".to_owned();
+        let remedy = "name the wikis, or leave the key out to grant all of `mediawiki.wikis`";
+        section.pipeline_mistake(index, &["lookups", "wikis"], problem, remedy);
+    }
     for wiki in grant.wikis.iter().flatten() {
         if !mediawiki.wikis.iter().any(|known| covers(known, wiki)) {
             let problem = format!("`{wiki}` is none of the wikis in `mediawiki.wikis`");

@@ -1,6 +1,7 @@
 //! Binds what a plugin says of itself to what the operator granted: inputs, outputs, lookups, settings.
 
-use crate::config::PipelineConfig;
+use crate::binding::mismatches;
+use crate::config::{OutputConfig, PipelineConfig};
 use crate::job::PipelineId;
 use crate::spec::{InputBinding, PipelineSpec};
 use crate::supervisor::Host;
@@ -20,14 +21,9 @@ pub(super) fn bind(
     cluster_id: String,
 ) -> anyhow::Result<PipelineSpec> {
     let describe = plugin.describe();
-    let inputs = inputs(config, describe)?;
-    let outputs = outputs(config, describe)?;
-    let granted = |kind: &&String| !config.lookups.kinds.contains(kind);
-    if let Some(kind) = describe.lookups.iter().find(granted) {
-        bail!("the plugin asks for lookups of kind `{kind}`, which `lookups.kinds` does not grant");
-    }
-    if !describe.stores.is_empty() {
-        bail!("the plugin wants state stores, which this version of the host does not grant yet");
+    let found: Vec<String> = mismatches(config, describe).iter().map(ToString::to_string).collect();
+    if !found.is_empty() {
+        bail!("the plugin does not fit its pipeline: {}", found.join("; "));
     }
     let limits = &config.limits;
     let digest = plugin.digest().to_string();
@@ -40,8 +36,8 @@ pub(super) fn bind(
         plugin_digest: digest,
         settings: config.settings.to_string(),
         plugin_limits: limits.plugin.clone(),
-        inputs,
-        outputs,
+        inputs: inputs(config, describe)?,
+        outputs: outputs(config)?,
         errors: ErrorStream {
             stream: config.errors.stream.clone(),
             topic: config.errors.topic.as_str().into(),
@@ -55,7 +51,7 @@ pub(super) fn bind(
             cap_ms: millis(limits.retries.cap),
         },
         event_deadline: limits.event_deadline,
-        inline_bytes_max: bytes(limits.plugin.inline_bytes_max as u64),
+        inline_bytes_max: limits.plugin.inline_bytes_max,
         scope: super::lookups::scope(config)?,
         metrics,
         plugin,
@@ -66,10 +62,7 @@ pub(super) fn bind(
 fn inputs(config: &PipelineConfig, describe: &Describe) -> anyhow::Result<FxHashMap<Arc<str>, InputBinding>> {
     let mut bindings = FxHashMap::default();
     for (name, input) in &config.inputs {
-        let Some(wanted) = describe.inputs.get(name) else {
-            let known: Vec<&str> = describe.inputs.keys().map(String::as_str).collect();
-            bail!("the plugin has no input `{name}`; it has {}", known.join(", "));
-        };
+        let wanted = describe.inputs.get(name).with_context(|| format!("the plugin has no input `{name}`"))?;
         for topic in &input.topics {
             let binding = InputBinding {
                 name: name.as_str().into(),
@@ -78,11 +71,6 @@ fn inputs(config: &PipelineConfig, describe: &Describe) -> anyhow::Result<FxHash
                 tombstones: wanted.tombstones,
             };
             bindings.insert(topic.as_str().into(), binding);
-        }
-    }
-    for name in describe.inputs.keys() {
-        if !config.inputs.contains_key(name) {
-            bail!("the plugin's input `{name}` is bound to no topics; add it under `inputs`");
         }
     }
     Ok(bindings)
@@ -94,37 +82,20 @@ fn projection(fields: Option<&[String]>) -> anyhow::Result<Projection> {
     Ok(Projection::compile(&pointers.context("the plugin describes a field that is no JSON Pointer")?))
 }
 
-fn outputs(config: &PipelineConfig, describe: &Describe) -> anyhow::Result<FxHashMap<String, OutputStream>> {
-    let mut streams = FxHashMap::default();
-    for (name, output) in &config.outputs {
-        let Some(wanted) = describe.outputs.get(name) else {
-            let known: Vec<&str> = describe.outputs.keys().map(String::as_str).collect();
-            bail!("the plugin has no output `{name}`; it has {}", known.join(", "));
-        };
-        if let Some(title) = &wanted.schema
-            && !output.schema.trim_start_matches('/').starts_with(&format!("{title}/"))
-        {
-            bail!("output `{name}` is of schema {title}, and the stream's schema is {}", output.schema);
-        }
+fn outputs(config: &PipelineConfig) -> anyhow::Result<FxHashMap<String, OutputStream>> {
+    let bind = |(name, output): (&String, &OutputConfig)| {
         let fields: anyhow::Result<Vec<KeyField>> =
             output.key.iter().map(|(name, pointer)| key_field(name, pointer)).collect();
-        streams.insert(
-            name.clone(),
-            OutputStream {
-                stream: output.stream.clone(),
-                topic: output.topic.as_str().into(),
-                schema_uri: output.schema.clone(),
-                key_fields: fields?,
-                bytes_max: bytes(output.message_bytes_max),
-            },
-        );
-    }
-    for name in describe.outputs.keys() {
-        if !config.outputs.contains_key(name) {
-            bail!("the plugin's output `{name}` is bound to no stream; add it under `outputs`");
-        }
-    }
-    Ok(streams)
+        let stream = OutputStream {
+            stream: output.stream.clone(),
+            topic: output.topic.as_str().into(),
+            schema_uri: output.schema.clone(),
+            key_fields: fields?,
+            bytes_max: bytes(output.message_bytes_max),
+        };
+        Ok((name.clone(), stream))
+    };
+    config.outputs.iter().map(bind).collect()
 }
 
 fn key_field(name: &str, pointer: &str) -> anyhow::Result<KeyField> {

@@ -1,5 +1,5 @@
-//! What the configuration says of wikis, as the lookup service takes it: private wikis first, because the first pattern
-//! that matches a domain is taken.
+//! What the configuration says of wikis and HTTP services, as the lookup service takes it: private wikis first, because
+//! the first pattern that matches a domain is taken.
 
 use crate::config::{HostConfig, MediaWikiConfig, PipelineConfig};
 use anyhow::Context as _;
@@ -8,10 +8,11 @@ use millrace_lookup::{Grants, Kind, LookupConfig, Scope, WikiConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The lookup service's configuration. A host without wikis answers every lookup with `denied`.
+/// The lookup service's configuration. A host without wikis answers every question to one with
+/// `denied`.
 pub fn lookup_config(config: &HostConfig) -> LookupConfig {
-    let Some(mediawiki) = &config.mediawiki else { return LookupConfig::default() };
-    let defaults = LookupConfig::default();
+    let defaults = LookupConfig { http_targets: config.http_targets.clone(), ..LookupConfig::default() };
+    let Some(mediawiki) = &config.mediawiki else { return defaults };
     let private = mediawiki.private_wikis.iter().map(|domain| wiki(mediawiki, domain, Visibility::Private));
     let public = mediawiki.wikis.iter().map(|domain| wiki(mediawiki, domain, Visibility::Public));
     let mut young = defaults.young;
@@ -54,7 +55,8 @@ pub fn scope(config: &PipelineConfig) -> anyhow::Result<Arc<Scope>> {
         .iter()
         .map(|word| Kind::of_word(word).with_context(|| format!("there is no lookup of kind `{word}`")))
         .collect();
-    let grants = Grants { kinds: kinds?, wikis: config.lookups.wikis.clone().unwrap_or_default(), http: Vec::new() };
+    let (wikis, http) = (config.lookups.wikis.clone().unwrap_or_default(), config.lookups.http.clone());
+    let grants = Grants { kinds: kinds?, wikis, http };
     Ok(Arc::new(Scope::new(&config.name, &grants)?))
 }
 

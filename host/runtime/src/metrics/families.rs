@@ -103,7 +103,8 @@ families! {
     SOURCE_TROUBLE = counter("millrace_source_trouble_total", PIPELINE, "Passing errors of the consumer.");
     COMMITS = counter("millrace_commits_total", PIPELINE, "Partitions whose progress was committed.");
     COMMIT_FAILURES = counter("millrace_commit_failures_total", PIPELINE, "Commits that failed and are done again.");
-    COMMIT_SECONDS = seconds("millrace_commit_seconds", PIPELINE, "One commit.");
+    COMMIT_SECONDS = seconds("millrace_commit_seconds", PIPELINE,
+        "From handing progress over to knowing that it is committed.");
     WORKERS = gauge("millrace_workers", &[], "Threads that run plugins.");
     BUILD_INFO = gauge("millrace_build_info", &["version"], "Always 1: which release runs.");
     RESIDENT_BYTES = gauge("process_resident_memory_bytes", &[], "Resident memory of the process.");
