@@ -9,8 +9,10 @@ use millrace_bed::enrichment::Enrichment;
 use millrace_bed::events::Change;
 use millrace_bed::host::{Host, Metrics, guest, millrace_binary};
 use millrace_bed::world::World;
+use millrace_flow::progress::Progress;
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_kafka::config::{ClusterConfig, ProducerConfig};
+use millrace_kafka::consumer::CommittedProgress;
 use millrace_kafka::reader::{Isolation, TopicReader, committed};
 use millrace_kafka::writer::Writer;
 use millrace_services::{Kafka, KafkaOptions, ScramUser, Topic};
@@ -49,8 +51,6 @@ pub struct Stage {
     /// The API.
     pub api: StandIn,
     folder: tempfile::TempDir,
-    /// Outputs and error events that the host had counted when everything had settled.
-    counted: Mutex<(u64, u64)>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -66,15 +66,7 @@ impl Stage {
         let api = runtime.block_on(StandIn::start(Arc::clone(&world), latency))?;
         let enrichment = Enrichment::new(name, &kafka.bootstrap(), &api.url(), &guest(plugin)?);
         let cluster = ClusterConfig::plain(kafka.bootstrap());
-        Ok(Self {
-            enrichment,
-            cluster,
-            world,
-            api,
-            folder: tempfile::tempdir()?,
-            counted: Mutex::default(),
-            _runtime: runtime,
-        })
+        Ok(Self { enrichment, cluster, world, api, folder: tempfile::tempdir()?, _runtime: runtime })
     }
 
     /// Starts the host and waits until it has its partitions.
@@ -139,9 +131,6 @@ impl Stage {
                     let came = metrics.sum("millrace_events_in_total", &[]);
                     let in_flight = metrics.sum("millrace_events_in_flight", &[]);
                     ensure!(came == settled + in_flight, "in {came} is not settled {settled} + in flight {in_flight}");
-                    let outputs = metrics.sum("millrace_outputs_total", &[]) as u64;
-                    let failed = metrics.sum("millrace_events_failed_total", &[]) as u64;
-                    *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = (outputs, failed);
                     return Ok(metrics);
                 }
                 ensure!(Instant::now() < until, "{settled} of {count} settled:\n{}", host.log_tail());
@@ -150,27 +139,18 @@ impl Stage {
         }
     }
 
-    /// Every output; at least as many as the host had counted when everything had settled.
+    /// Every output.
     pub fn outputs(&self) -> anyhow::Result<Vec<Record>> {
-        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).0;
-        self.read(&self.enrichment.output, counted)
+        self.read(&self.enrichment.output)
     }
 
-    /// Every error event; at least as many as the host had counted when everything had settled.
+    /// Every error event.
     pub fn errors(&self) -> anyhow::Result<Vec<Record>> {
-        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).1;
-        self.read(&self.enrichment.errors, counted)
+        self.read(&self.enrichment.errors)
     }
 
-    /// A busy broker may say that a topic ends before records that it has acknowledged: then it is read again.
-    fn read(&self, topic: &str, least: u64) -> anyhow::Result<Vec<Record>> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let records = TopicReader::open(&self.cluster, topic, Isolation::ReadUncommitted)?.take_all(30_000)?;
-            if records.len() as u64 >= least || Instant::now() >= until {
-                return Ok(records);
-            }
-        }
+    fn read(&self, topic: &str) -> anyhow::Result<Vec<Record>> {
+        Ok(TopicReader::open(&self.cluster, topic, Isolation::ReadUncommitted)?.take_all(30_000)?)
     }
 
     /// Waits until the group has committed everything up to the end of the input, and nothing beyond.
@@ -189,10 +169,19 @@ impl Stage {
     }
 
     /// What the group has committed, by partition.
-    pub fn committed(&self) -> anyhow::Result<BTreeMap<TopicPartition, i64>> {
+    pub fn committed(&self) -> anyhow::Result<BTreeMap<TopicPartition, Progress>> {
         let progress = committed(&self.cluster, &self.enrichment.group(), &self.enrichment.input)?;
-        Ok(progress.into_iter().filter_map(|(partition, progress)| Some((partition, progress.offset?))).collect())
+        let read = |(partition, progress): (TopicPartition, CommittedProgress)| {
+            let offset = progress.offset?;
+            Some(Progress::decode(offset, &progress.metadata).map(|progress| (partition, progress)))
+        };
+        Ok(progress.into_iter().filter_map(read).collect::<Result<_, _>>()?)
     }
+}
+
+/// How many of the offsets from 0 up to `end` a progress holds as settled.
+pub fn settled_offsets(progress: &Progress, end: i64) -> usize {
+    (0..end).filter(|offset| *offset < progress.prefix || progress.settled.contains(*offset)).count()
 }
 
 /// Events with an outcome.

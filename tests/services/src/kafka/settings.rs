@@ -1,5 +1,6 @@
 //! What a broker is told: its ports and `server.properties`. Every value that differs from Kafka's default is either
-//! one of a small cluster or makes a restart quick.
+//! one of a small cluster, or makes a restart quick, or keeps records whose timestamp is long past: events carry the time
+//! at which they happened, and a broker deletes by that time, from 30 s after its start on.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -101,6 +102,7 @@ num.io.threads=4
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 replica.lag.time.max.ms=5000
+log.retention.ms=-1
 "
     )
 }

@@ -82,10 +82,8 @@ fn what_comes_out_is_what_mediawiki_says() -> anyhow::Result<()> {
     let (mediawiki, wikis) = prepared(|mediawiki| {
         std::thread::scope(|scope| {
             let imports = Wiki::ALL.map(|wiki| {
-                (scope.spawn({
-                    let pages = &pages;
-                    move || import(mediawiki, wiki, pages)
-                }))
+                let pages = &pages;
+                scope.spawn(move || import(mediawiki, wiki, pages))
             });
             imports.into_iter().map(|import| import.join().unwrap()).collect::<anyhow::Result<Vec<_>>>()
         })
