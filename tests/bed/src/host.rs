@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command};
 use std::time::{Duration, Instant};
 
 /// How long a host may take to become ready; compiling a plugin is part of it.
@@ -13,11 +13,12 @@ const READY_MAX: Duration = Duration::from_secs(60);
 /// How long a host may take to end after SIGTERM: its drain deadline, and some.
 const END_MAX: Duration = Duration::from_secs(30);
 
-/// A running host. It is killed when the value is dropped.
+/// A running host. It is killed when the value is dropped, and when the process that started it ends in whatever way.
 pub struct Host {
     child: Child,
     admin: SocketAddr,
     log: PathBuf,
+    _alive: Option<ChildStdin>,
 }
 
 impl Host {
@@ -40,17 +41,13 @@ impl Host {
         std::fs::write(&file, yaml.replace("{admin}", &admin.to_string()))?;
         let log = dir.join("millrace.log");
         let output = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
-        let child = Command::new(binary)
-            .arg("run")
-            .arg(&file)
-            .args(arguments)
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
-        Ok(Self { child, admin, log })
+        let mut command = Command::new(binary);
+        command.arg("run").arg(&file).args(arguments).current_dir(dir);
+        let mut guarded = millrace_services::guarded(&command);
+        guarded.stdout(output.try_clone()?).stderr(output);
+        let mut child = guarded.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
+        let alive = child.stdin.take();
+        Ok(Self { child, admin, log, _alive: alive })
     }
 
     /// Waits until every pipeline has its partitions.

@@ -16,6 +16,25 @@ use crate::place;
 /// It kills the group then, itself included. The shell becomes the service, so that the process id is the service's.
 const GUARD: &str = r#"exec 3<&0; (read -r never <&3; kill -KILL 0) & exec "$@" </dev/null 3<&-"#;
 
+/// `command` in a process group of its own that ends with whoever started it: killed, crashed or interrupted. The
+/// started process's standard input must be kept as long as it is to live.
+#[must_use]
+pub fn guarded(command: &Command) -> Command {
+    let mut guarded = Command::new("sh");
+    guarded.args(["-c", GUARD, "sh"]).arg(command.get_program()).args(command.get_args());
+    for (variable, value) in command.get_envs() {
+        match value {
+            Some(value) => guarded.env(variable, value),
+            None => guarded.env_remove(variable),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        guarded.current_dir(folder);
+    }
+    guarded.stdin(Stdio::piped()).process_group(0);
+    guarded
+}
+
 /// Waits until `done` answers true, for what tells nobody when it happens: a file, a log line, a metric.
 ///
 /// # Errors
@@ -45,18 +64,8 @@ impl Service {
     /// Starts `command`; what it prints is added to the file `log`.
     pub(crate) fn start(name: &str, command: &Command, log: &Path) -> anyhow::Result<Self> {
         let printed = File::options().create(true).append(true).open(log)?;
-        let mut guarded = Command::new("sh");
-        guarded.args(["-c", GUARD, "sh"]).arg(command.get_program()).args(command.get_args());
-        for (variable, value) in command.get_envs() {
-            match value {
-                Some(value) => guarded.env(variable, value),
-                None => guarded.env_remove(variable),
-            };
-        }
-        if let Some(folder) = command.get_current_dir() {
-            guarded.current_dir(folder);
-        }
-        guarded.stdin(Stdio::piped()).stdout(printed.try_clone()?).stderr(printed).process_group(0);
+        let mut guarded = guarded(command);
+        guarded.stdout(printed.try_clone()?).stderr(printed);
         let mut child = guarded.spawn().with_context(|| format!("cannot start {name}"))?;
         let alive = child.stdin.take();
         Ok(Self { name: name.to_owned(), child, log: log.to_owned(), _alive: alive })

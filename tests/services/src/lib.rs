@@ -13,7 +13,7 @@ mod kafka;
 mod mediawiki;
 mod place;
 
-pub use child::wait_until;
+pub use child::{guarded, wait_until};
 pub use kafka::{
     Broker, Certificates, Distribution as KafkaDistribution, Kafka, KafkaOptions, Listener, Purpose, ScramUser, Topic,
 };
