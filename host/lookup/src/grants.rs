@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// A kind of lookup. `KINDS.md` has the params and answers of each.
+/// A kind of lookup. `wit/README.md` has the params and answers of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// The content of a revision.

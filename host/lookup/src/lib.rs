@@ -1,8 +1,8 @@
 //! Lookups: everything that a plugin can ask of the outside world, answered in batches by the host.
 //!
 //! The door is [`LookupService`]: asks go in, answers come out at an [`AnswerSink`], and what happens in between
-//! (slots, batches, shared answers, cache, retries, breakers) is invisible to a plugin. `KINDS.md` beside this crate
-//! describes every kind of lookup. This is the only crate that sees the HTTP client.
+//! (slots, batches, shared answers, cache, retries, breakers) is invisible to a plugin. `wit/README.md` describes every
+//! kind of lookup. This is the only crate that sees the HTTP client.
 //!
 //! In reading order: what is asked ([`grants`], `question`), where it waits (`queue`, `target`), how it is sent and
 //! read (`call`, `transport`, `revision`, ...), and the rules on the way (`breaker`, `young`, `retry_after`, `cache`,
