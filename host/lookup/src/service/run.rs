@@ -110,7 +110,7 @@ impl Inner {
         self.count_call(target, batch, &made, now_ms.saturating_sub(departure.at_ms));
         let mut result = made.result;
         let mut state = target.lock();
-        self.tell_breaker(&mut state, batch, &result, now_ms);
+        self.tell_breaker(target, &mut state, batch, &result, now_ms);
         let around = Circumstances {
             cfg: &self.cfg,
             now_ms,
@@ -141,19 +141,34 @@ impl Inner {
         settled
     }
 
-    fn tell_breaker(&self, state: &mut State, batch: &Batch, result: &Result<Brought, Failure>, now_ms: u64) {
+    fn tell_breaker(
+        &self,
+        target: &Target,
+        state: &mut State,
+        batch: &Batch,
+        result: &Result<Brought, Failure>,
+        now_ms: u64,
+    ) {
+        let before = state.breaker.state(now_ms);
+        let was_out = matches!(before, BreakerState::Open | BreakerState::Probing);
         match result {
             Err(Failure::Passing(passing)) => {
-                let before = state.breaker.state(now_ms);
                 state.breaker.failed(now_ms, batch.probe, passing.retry_after_ms);
                 if state.breaker.state(now_ms) == BreakerState::Open && before != BreakerState::Open {
                     self.counters.add(Counter::BreakerOpened, 1);
+                }
+                if state.breaker.state(now_ms) == BreakerState::Open && !was_out {
+                    let (what, reason) = (passing.what, &passing.message);
+                    tracing::warn!(api = %target.name, %what, reason, "An API counts as out; what asks it waits.");
                 }
             }
             // Whatever it says, the target has answered.
             Ok(_) | Err(Failure::Final(_) | Failure::TooLarge(_)) => {
                 state.successes += 1;
                 state.breaker.succeeded(now_ms, batch.probe);
+                if was_out && state.breaker.state(now_ms) == BreakerState::Closed {
+                    tracing::info!(api = %target.name, "The API answers again.");
+                }
             }
         }
     }
@@ -207,7 +222,7 @@ impl Inner {
             Err(Failure::Passing(passing)) => {
                 counters.add(Counter::CallFailures, 1);
                 target.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(target = %target.name, what = %passing.what, message = %passing.message, "A call failed.");
+                tracing::debug!(api = %target.name, what = %passing.what, message = %passing.message, "A call failed.");
             }
             Ok(Brought::Alone(_)) | Err(Failure::Final(_) | Failure::TooLarge(_)) => {}
         }
