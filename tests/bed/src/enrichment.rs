@@ -9,6 +9,8 @@ pub struct Enrichment {
     pub brokers: String,
     /// Where the API is; every wiki is routed there by its Host header.
     pub api: String,
+    /// The authorities to trust for an API over HTTPS, as PEM.
+    pub ca_file: Option<PathBuf>,
     /// The paths of the action API and the REST API.
     pub paths: (&'static str, &'static str),
     /// Which wikis may be asked.
@@ -23,6 +25,8 @@ pub struct Enrichment {
     pub output: String,
     /// The error topic.
     pub errors: String,
+    /// Which events run one after the other: those of a `key`, or of a `partition`.
+    pub order: &'static str,
     /// The plugin's names for its input and its output.
     pub names: (&'static str, &'static str),
     /// The plugin's component.
@@ -39,6 +43,7 @@ impl Enrichment {
         Self {
             brokers: brokers.to_owned(),
             api: api.to_owned(),
+            ca_file: None,
             paths: ("/w/api.php", "/w/rest.php"),
             wikis: vec!["*.wikipedia.org".to_owned()],
             call_slots: 4,
@@ -46,6 +51,7 @@ impl Enrichment {
             input: format!("{name}.in"),
             output: format!("{name}.out"),
             errors: format!("{name}.error"),
+            order: "key",
             names: ("page_change", "page_content_change"),
             plugin: plugin.to_owned(),
             settings: "{}".to_owned(),
@@ -61,6 +67,8 @@ impl Enrichment {
     /// The host's configuration. `{admin}` stands where the address of the admin server goes.
     pub fn yaml(&self) -> String {
         let wikis: Vec<String> = self.wikis.iter().map(|wiki| format!("\"{wiki}\"")).collect();
+        let ca_file =
+            self.ca_file.as_ref().map(|path| format!("  ca_file: \"{}\"\n", path.display())).unwrap_or_default();
         let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
         let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
         format!(
@@ -71,7 +79,7 @@ mediawiki:
   endpoint: \"{api}\"
   api_path: {api_path}
   rest_path: {rest_path}
-  wikis: [{wikis}]
+{ca_file}  wikis: [{wikis}]
   call_slots: {call_slots}
   call_slots_total: {call_slots_total}
   contact: \"mailto:tests@example.org\"
@@ -82,6 +90,7 @@ pipelines:
     plugin: \"{plugin}\"
     settings: {settings}
     cluster: main
+    order: {order}
     group: \"{group}\"
     start: earliest
     inputs:
@@ -98,6 +107,7 @@ pipelines:
 {limits}",
             brokers = self.brokers,
             api = self.api,
+            ca_file = ca_file,
             api_path = self.paths.0,
             rest_path = self.paths.1,
             wikis = wikis.join(", "),
@@ -105,6 +115,7 @@ pipelines:
             call_slots_total = self.call_slots_total,
             plugin = self.plugin.display(),
             settings = self.settings,
+            order = self.order,
             group = self.group(),
             input_name = self.names.0,
             output_name = self.names.1,

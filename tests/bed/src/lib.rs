@@ -12,4 +12,5 @@ pub mod enrichment;
 pub mod events;
 pub mod host;
 pub mod real;
+pub mod tls;
 pub mod world;

@@ -51,7 +51,7 @@ pub struct Stage {
     /// The API.
     pub api: StandIn,
     folder: tempfile::TempDir,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Stage {
@@ -66,7 +66,7 @@ impl Stage {
         let api = runtime.block_on(StandIn::start(Arc::clone(&world), latency))?;
         let enrichment = Enrichment::new(name, &kafka.bootstrap(), &api.url(), &guest(plugin)?);
         let cluster = ClusterConfig::plain(kafka.bootstrap());
-        Ok(Self { enrichment, cluster, world, api, folder: tempfile::tempdir()?, _runtime: runtime })
+        Ok(Self { enrichment, cluster, world, api, folder: tempfile::tempdir()?, runtime })
     }
 
     /// Starts the host and waits until it has its partitions.
@@ -92,6 +92,11 @@ impl Stage {
             ensure!(Instant::now() < until, "not all of {words:?} are in the log:\n{log}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Runs a future of the stage's own side.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
     }
 
     /// Where the host's files are.

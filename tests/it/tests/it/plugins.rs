@@ -16,10 +16,12 @@ fn changes(wiki: &Wiki) -> Vec<Change<'_>> {
     (1..=40).zip(kinds.into_iter().cycle()).map(change).collect()
 }
 
-/// Feeds 40 changes and a tombstone, and returns the offsets whose events came out, in order.
+/// Feeds 40 changes and a tombstone to a pipeline that is ordered by partition, and returns the offsets whose events came
+/// out, in order.
 fn run(name: &str, plugin: &str, settings: &str) -> anyhow::Result<Vec<i64>> {
     let mut stage = Stage::set(name, plugin, 1, Duration::ZERO)?;
     stage.enrichment.names = ("in", "out");
+    stage.enrichment.order = "partition";
     stage.enrichment.settings = settings.to_owned();
     let wiki = Wiki::numbered(3);
     stage.feed(changes(&wiki))?;

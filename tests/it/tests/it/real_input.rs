@@ -2,6 +2,7 @@
 //! output is compared with what MediaWiki says by another way than its API. What the stand-in can show is not here.
 
 mod compared;
+mod https;
 mod interrupted;
 mod large;
 mod missing;
@@ -201,12 +202,26 @@ fn check_output(output: &Value, case: &Case) -> anyhow::Result<()> {
     if case.expected == Expected::Body {
         let main = &output["revision"]["content_slots"]["main"];
         let body = main["content_body"].as_str().context("no body")?;
-        ensure!(body.as_bytes() == case.revision.text, "the body is not the text, {} bytes", body.len());
+        ensure!(
+            body.as_bytes() == case.revision.text,
+            "the body is not the text: {}",
+            parting(body, &case.revision.text)
+        );
         expected["revision"]["content_slots"]["main"]["content_body"] = body.into();
     }
     expected["meta"] = output["meta"].clone();
     ensure!(*output == expected, "differs:\n{output:.4000}\n{expected:.4000}");
     Ok(())
+}
+
+/// Where a body and a text part, with what follows there in each.
+fn parting(body: &str, text: &[u8]) -> String {
+    let same = body.bytes().zip(text).take_while(|(a, b)| a == *b).count();
+    let rest = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes.get(same..(same + 60).min(bytes.len())).unwrap_or_default()).into_owned()
+    };
+    let (body_rest, text_rest) = (rest(body.as_bytes()), rest(text));
+    format!("{} and {} bytes, from byte {same} on {body_rest:?} and {text_rest:?}", body.len(), text.len())
 }
 
 /// The error events are those that were expected, and carry the events that they are about.

@@ -15,6 +15,10 @@ pub struct Certificates {
     pub client_certificate: PathBuf,
     /// The client's private key, without a password.
     pub client_key: PathBuf,
+    /// The certificate of a server at `localhost` and `127.0.0.1`; the brokers show it too.
+    pub server_certificate: PathBuf,
+    /// Its private key in PKCS #8, without a password.
+    pub server_key: PathBuf,
 }
 
 /// Names a broker is reached by.
@@ -40,6 +44,8 @@ impl Certificates {
             authority: tls.join("ca.pem"),
             client_certificate: tls.join("client.pem"),
             client_key: tls.join("client.key"),
+            server_certificate: tls.join("broker.pem"),
+            server_key: tls.join("broker.p8"),
         })
     }
 }
