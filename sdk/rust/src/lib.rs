@@ -88,3 +88,6 @@ pub mod __private {
     /// Compiles for plugins only.
     pub fn is_plugin<P: crate::Plugin>() {}
 }
+
+#[cfg(test)]
+mod tests;
