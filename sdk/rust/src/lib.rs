@@ -230,5 +230,10 @@ pub mod __private {
     pub fn is_plugin<P: crate::Plugin>() {}
 }
 
+/// The README, whose examples are compiled as these are.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod tests;
