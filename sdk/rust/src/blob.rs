@@ -6,8 +6,25 @@ use crate::{Failure, imports};
 /// Large bytes in the host's hands: page content, mostly.
 ///
 /// It is a number and a size. Passing it on (into a patch, into a document) costs nothing, however large it is; reading
-/// it copies it into the plugin's memory. It ends with the event: a number that is kept and used for another event is a
-/// fault.
+/// it copies it into the plugin's memory. Page content can have 10 MB and more, and most plugins only move it from the
+/// wiki to the output: so read a blob when the outcome depends on what is in it, and only as much as it depends on.
+///
+/// It ends with the event: a number that is kept and used for another event breaks a rule of the contract
+/// (`plugin_rule`).
+///
+/// ```
+/// # use millrace_sdk::{Event, Failure, MediaWiki, Outcome};
+/// # async fn process(event: Event, wiki: &MediaWiki) -> Result<Outcome, Failure> {
+/// let revision = wiki.revision("en.wikipedia.org", 7).await?;
+/// let body = revision.content("main")?.body;
+/// // Read, because the outcome depends on it; only the beginning, because that is where redirects say so.
+/// if body.read(0, 9).eq_ignore_ascii_case(b"#redirect") {
+///     return Ok(Outcome::skip("redirect"));
+/// }
+/// // Not read: the host writes it into the event.
+/// Ok(event.patch().set_string_blob("/content_body", body).emit("enriched"))
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blob {
     id: u64,
@@ -24,12 +41,20 @@ impl Blob {
         self.size
     }
 
-    /// At most `length` bytes from `offset` on; fewer at the end, none past it.
+    /// At most `length` bytes from `offset` on; fewer at the end, none past it. It may begin or end inside a character
+    /// of UTF-8.
+    ///
+    /// # Panics
+    /// In a test, when the blob's event is done. In a host that breaks a rule (`plugin_rule`), which ends the instance.
     pub fn read(&self, offset: u64, length: u32) -> Vec<u8> {
         imports::read(self.id, offset, length)
     }
 
-    /// All of it, in the plugin's memory.
+    /// All of it, in the plugin's memory, which the pipeline's limit `memory` bounds (256 MiB unless set) for all
+    /// events of an instance together.
+    ///
+    /// # Panics
+    /// As [`Blob::read`].
     pub fn read_all(&self) -> Vec<u8> {
         let mut all = self.read(0, u32::try_from(self.size).unwrap_or(u32::MAX));
         while (all.len() as u64) < self.size {
@@ -46,13 +71,17 @@ impl Blob {
     ///
     /// # Errors
     /// `invalid_text` when it is not UTF-8.
+    ///
+    /// # Panics
+    /// As [`Blob::read`].
     pub fn text(&self) -> Result<String, Failure> {
         String::from_utf8(self.read_all())
             .map_err(|e| Failure::new("invalid_text", format!("a blob is not UTF-8: {e}")))
     }
 }
 
-/// A value written from parts, so that large ones never enter the plugin's memory.
+/// A JSON value written from parts, one after the other, so that large ones never enter the plugin's memory. Together
+/// they must be exactly one value, else the event becomes an error event `output_invalid`.
 ///
 /// ```
 /// use millrace_sdk::Pieces;
@@ -69,13 +98,13 @@ impl Pieces {
         Self::default()
     }
 
-    /// Bytes as they are.
+    /// Bytes as they are: a part of a JSON text.
     pub fn raw(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.0.push(wit::Piece::Bytes(bytes.into()));
         self
     }
 
-    /// A blob as it is.
+    /// A blob as it is: a part of a JSON text.
     pub fn blob(mut self, blob: Blob) -> Self {
         self.0.push(wit::Piece::Blob(blob.id));
         self

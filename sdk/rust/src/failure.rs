@@ -1,21 +1,38 @@
-//! Why an event failed, in a word for machines and a sentence for people, and how lookups and serde say it.
+//! Why an event failed, in a word for machines and a sentence for people, and how lookups and serde say it. What the
+//! host makes of a failure is its own business.
 
 use crate::bindings::millrace::plugin::types as wit;
 use std::fmt;
 
-/// Why an event failed; it becomes an error event with `kind` as its `error_type`.
+/// Why an event failed; it becomes an error event with `kind` as its `error_type`, and the input in it.
+///
+/// `?` makes one of a [`LookupError`] (`not_found`, `lookup_denied` and so on: [`LookupErrorKind::failure_kind`]) and
+/// of an error of `serde_json` (`invalid_json`). Everything else becomes one by [`Failure::new`]:
+///
+/// ```
+/// use millrace_sdk::Failure;
+///
+/// fn year(dt: &str) -> Result<u16, Failure> {
+///     let digits = dt.get(..4).unwrap_or_default();
+///     digits.parse().map_err(|error| Failure::new("invalid_dt", format!("dt {dt:?} has no year: {error}")))
+/// }
+///
+/// assert_eq!(year("2026-07-01T08:15:30Z"), Ok(2026));
+/// assert_eq!(year("yesterday").unwrap_err().kind, "invalid_dt");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// A stable word: lower case, underscores. Dashboards count by it.
+    /// A stable word of at most 64 `a-z`, `0-9` and `_`: dashboards count by it. The host turns anything else into such
+    /// a word. Never put into it what differs from event to event.
     pub kind: String,
     /// A sentence for people: what, where, what was expected.
     pub message: String,
-    /// Where it happened, where that is known.
+    /// Where in the code it happened, one frame a line, where that is known.
     pub stack: Option<String>,
 }
 
 impl Failure {
-    /// A failure of `kind` that says `message`.
+    /// A failure of `kind` that says `message`, without a stack.
     pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Self {
         Self { kind: kind.into(), message: message.into(), stack: None }
     }
@@ -41,22 +58,26 @@ impl From<serde_json::Error> for Failure {
 }
 
 /// The class of a [`LookupError`]. A word of a newer host that this list does not know is `Unavailable`.
+///
+/// An outage is none of these: while a wiki is down, the host waits, and the lookup with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LookupErrorKind {
-    /// What was asked for does not exist. The host has already waited for a young event's revision to appear.
+    /// What was asked for does not exist: an unknown or deleted revision or page, a 404. A revision of a young event
+    /// that the wiki does not know yet has already been asked for again.
     Missing,
-    /// The pipeline has no grant for it, or the other side refuses it.
+    /// The pipeline has no grant for it, or the other side refuses it (401, 403, hidden HTML).
     Denied,
-    /// The answer is larger than the host takes.
+    /// The answer, or the body of the question, is larger than the host takes.
     TooLarge,
-    /// The other side could not answer this question, while it did answer others.
+    /// The other side could not answer this question, while it did answer others; or it has lost the text.
     Unavailable,
-    /// The question or the answer makes no sense.
+    /// The question or the answer makes no sense: params that are wrong, an error of the API about the question, an
+    /// answer of another shape than this crate's type.
     Invalid,
 }
 
 impl LookupErrorKind {
-    /// The class that the contract's `word` stands for.
+    /// The class that the contract's `word` (`missing`, `denied`, `too-large`, `unavailable`, `invalid`) stands for.
     pub fn of_word(word: &str) -> Self {
         match word {
             "missing" => Self::Missing,

@@ -4,7 +4,8 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-/// Both results, once both are there. Both lookups are asked in the same turn.
+/// Both results, once both are there. Both lookups are asked in the same turn, so that the host can ask for both at
+/// once. A failure of one does not end the other.
 ///
 /// ```
 /// # use millrace_sdk::{Event, Failure, MediaWiki, Outcome, join};
@@ -39,7 +40,11 @@ pub async fn join<A: IntoFuture, B: IntoFuture>(first: A, second: B) -> (A::Outp
     .await
 }
 
-/// All results in the order of the lookups, once all are there. All are asked in the same turn.
+/// All results in the order of the lookups, once all are there. All are asked in the same turn, so that the host can
+/// ask for many at once (50 revisions of one wiki are one call). A failure of one does not end the others.
+///
+/// At most 64 lookups of an event may be open at once, and one more breaks a rule (`plugin_rule`): join more than that
+/// in parts, with `chunks(50)`.
 ///
 /// ```
 /// # use millrace_sdk::{Failure, MediaWiki, Revision, join_all};

@@ -2,7 +2,7 @@
 
 use crate::event::Source;
 
-/// Two events of one topic never share a seed; those of different topics do with the odds of 64 bits.
+/// Two events of one partition never share a seed; others do with the odds of 64 bits.
 pub(crate) fn seed(source: Source<'_>) -> u64 {
     // FNV-1a over the topic, then one mixing step per number.
     let topic =

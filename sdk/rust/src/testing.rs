@@ -2,6 +2,7 @@
 //!
 //! It drives the same futures by the same turns as the real host, cuts events down to the declared fields, and applies
 //! patches, so what a test sees is what a stream would get before the host fills in the envelope (`meta`, `$schema`).
+//! It does not know the limits of a pipeline, keys, schemas, or what the host makes of several events at once.
 //!
 //! ```
 //! use millrace_sdk::testing::{Host, Recording};
@@ -44,7 +45,10 @@
 //! assert_eq!(decided.failure_kind(), Some("unrecorded"));
 //! ```
 //!
-//! Many such tests are better kept as folders: [`cases`].
+//! A [`Recording`] answers lookups with a document and the texts of its blobs, or with an error. [`Decided`] has what
+//! was emitted, asked, logged and counted. Many such tests are better kept as folders: [`cases`].
+//!
+//! This module does not exist on WebAssembly: use it in tests only.
 
 pub mod cases;
 pub(crate) mod desk;

@@ -9,13 +9,31 @@ use std::ops::Deref;
 
 /// A string of a JSON document: borrowed where it can be, owned where it holds an escape.
 ///
-/// `&str` in a struct is as fast but fails on `"caf\u00e9"`; `String` always works but always copies. This is both, also
-/// where `#[serde(borrow)]` does not reach, as in the keys of a map.
+/// `&str` in a struct is as fast but fails on `"caf\u00e9"`; `String` always works but always copies. This is both,
+/// also where `#[serde(borrow)]` does not reach, as in the keys of a map. It derefs to `str`, so it compares, prints
+/// and searches as one.
+///
+/// ```
+/// use millrace_sdk::Text;
+/// use std::collections::BTreeMap;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Page<'a> {
+///     #[serde(borrow)]
+///     page_title: Text<'a>,
+///     #[serde(borrow, default)]
+///     labels: BTreeMap<Text<'a>, Text<'a>>,
+/// }
+///
+/// let page: Page<'_> = serde_json::from_str(r#"{"page_title": "Caf\u00e9", "labels": {"de": "Kaffeehaus"}}"#).unwrap();
+/// assert!(page.page_title == "Café" && page.page_title.starts_with('C'));
+/// assert_eq!(page.labels.get("de").map(Text::as_str), Some("Kaffeehaus"));
+/// ```
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<'a>(Cow<'a, str>);
 
 impl Text<'_> {
-    /// The text.
+    /// The text, without escapes.
     pub fn as_str(&self) -> &str {
         &self.0
     }

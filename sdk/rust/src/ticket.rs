@@ -101,9 +101,11 @@ enum Stage {
     Over,
 }
 
-/// A lookup under way. It is asked when it is first polled, and answered in a later turn.
+/// A lookup under way; await it. It is asked when it is first polled, and answered in a later turn.
 ///
-/// Await several at once with [`crate::join`] and its kin.
+/// Await several at once with [`crate::join`] and [`crate::join_all`]. Its result is the answer, or the
+/// [`crate::LookupError`] that is left when the host's own retries are over. One that is dropped before its answer came
+/// is not taken back: the answer is ignored.
 #[must_use = "a lookup does nothing until it is awaited"]
 pub struct Lookup<A> {
     ticket: Rc<Ticket>,

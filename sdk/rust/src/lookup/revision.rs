@@ -1,4 +1,17 @@
 //! The lookup `revision`: one revision of a wiki and the content of its slots.
+//!
+//! ```
+//! # use millrace_sdk::{Event, Failure, MediaWiki, Outcome, Slot};
+//! # async fn process(event: Event, wiki: &MediaWiki) -> Result<Outcome, Failure> {
+//! let revision = wiki.revision("en.wikipedia.org", 7).slots(["main"]).await?;
+//! if revision.slot("main") == Some(&Slot::Hidden) {
+//!     return Ok(Outcome::skip("hidden"));
+//! }
+//! let content = revision.content("main")?;
+//! let patch = event.patch().set("/content_model", &content.model);
+//! Ok(patch.set_string_blob("/content_body", content.body).emit("enriched"))
+//! # }
+//! ```
 
 use super::{Lookup, Reply, question};
 use crate::ticket::Ticket;
@@ -27,7 +40,8 @@ impl<'a> RevisionLookup<'a> {
         Self { ticket: Rc::clone(ticket), params: Params { domain, rev_id, slots: None } }
     }
 
-    /// Only these slots; all that the revision has, unless this is called.
+    /// Only these slots, by their roles (`main`, `mediainfo`), 1 to 20 of them; all that the revision has, unless this
+    /// is called. A role that the revision does not have is no error: it is not in the answer.
     pub fn slots(mut self, roles: impl IntoIterator<Item = &'a str>) -> Self {
         self.params.slots = Some(roles.into_iter().collect());
         self
@@ -48,14 +62,15 @@ impl IntoFuture for RevisionLookup<'_> {
 pub struct Revision {
     /// Its number.
     pub rev_id: u64,
-    /// The page that it belongs to.
+    /// The page that it belongs to; 0 where the wiki does not say.
     pub page_id: u64,
     /// The revision before it; 0 for a page's first.
     pub parent_id: u64,
     slots: Vec<(String, Slot)>,
 }
 
-/// What is in one slot.
+/// What is in one slot: a part of a revision with a role of its own. Text is in `main`; files on Commons also have
+/// `mediainfo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Slot {
     /// The public may read it.
@@ -71,7 +86,7 @@ pub struct Content {
     pub model: String,
     /// The format as a MIME type: `text/x-wiki`, `application/json`, ...
     pub format: String,
-    /// In bytes; counted by the host.
+    /// The size of the body in bytes, counted by the host.
     pub size: u64,
     /// SHA-1 in base 36, 31 characters, as in events; computed by the host from the bytes.
     pub sha1: String,
@@ -80,17 +95,17 @@ pub struct Content {
 }
 
 impl Revision {
-    /// A slot by its role; none when the revision has no such slot or it was not asked for.
+    /// A slot by its role (`main`); none when the revision has no such slot or it was not asked for.
     pub fn slot(&self, role: &str) -> Option<&Slot> {
         self.slots.iter().find(|(name, _)| name == role).map(|(_, slot)| slot)
     }
 
-    /// The slots and their roles, in the order of the answer.
+    /// The slots and their roles, in the order of the roles.
     pub fn slots(&self) -> impl Iterator<Item = (&str, &Slot)> {
         self.slots.iter().map(|(role, slot)| (role.as_str(), slot))
     }
 
-    /// The content of a slot.
+    /// The content of a slot by its role (`main`).
     ///
     /// # Errors
     /// `not_found` when the revision has no such slot, `hidden` when it is hidden.

@@ -1,7 +1,33 @@
 //! Tests as folders: input events, recorded answers, what comes out. Adding a test is adding a folder.
 //!
-//! A folder holds `case.json` (`plugin`, `description`, `settings`), `input.jsonl` (an event a line, `null` a tombstone),
-//! `answers.json` (recorded answers, may be absent) and `expected.jsonl` (what becomes of each event, a line each):
+//! | file | what is in it |
+//! |---|---|
+//! | `case.json` | `plugin` (its name in `describe`), `description`; where needed `settings`, `input`, `now_ms` |
+//! | `input.jsonl` | an event a line; `null` is a tombstone |
+//! | `answers.json` | a list of recorded answers ([`Recording`]); may be absent when nothing is asked |
+//! | `expected.jsonl` | what becomes of each event, a line each, with all counters that it raised |
+//!
+//! ```no_run
+//! # use millrace_sdk::{Describe, Event, Failure, Input, MediaWiki, Outcome, Output, Plugin};
+//! # struct BigPages;
+//! # impl Plugin for BigPages {
+//! #     type Settings = ();
+//! #     fn describe() -> Describe {
+//! #         Describe::new("big-pages", "0.1.0").input("in", Input::new()).output("out", Output::new())
+//! #     }
+//! #     fn new((): ()) -> Result<Self, String> {
+//! #         Ok(Self)
+//! #     }
+//! #     async fn process(&self, event: Event, _: &MediaWiki) -> Result<Outcome, Failure> {
+//! #         Ok(event.patch().emit("out"))
+//! #     }
+//! # }
+//! // In a test, which cargo starts in the folder of the plugin's Cargo.toml.
+//! let count = millrace_sdk::testing::cases::run::<BigPages>("tests/cases");
+//! assert!(count >= 3, "{count} cases");
+//! ```
+//!
+//! Lines of `expected.jsonl`:
 //!
 //! ```json
 //! {"emit": [{"output": "enriched", "document": {"a": 1}}], "counts": {"seen{kind=edit}": 1}}
@@ -9,6 +35,8 @@
 //! {"fail": {"kind": "not_found"}}
 //! {"retry": {"kind": "not_yet", "after_ms": 500}}
 //! ```
+//!
+//! Events run one after the other in one instance. Documents are compared as JSON; a `message` only when it is given.
 
 use super::{Decided, Decision, Emitted, Host, Recording};
 use crate::{Failure, Plugin};
@@ -62,10 +90,11 @@ struct ExpectedFailure {
     after_ms: Option<u32>,
 }
 
-/// Runs every folder in `folder` whose `case.json` names the plugin `P`, and returns how many there are.
+/// Runs every folder in `folder` whose `case.json` names the plugin `P`, and returns how many there are: compare it
+/// with what you expect, because none at all is no failure.
 ///
 /// # Panics
-/// When a case does not end as expected or cannot be read: with all of them, by name.
+/// When a case does not end as expected or cannot be read: with all of them, by name. When `folder` cannot be read.
 #[track_caller]
 #[expect(clippy::panic, reason = "how a test fails")]
 pub fn run<P: Plugin>(folder: impl AsRef<Path>) -> usize {

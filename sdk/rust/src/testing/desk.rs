@@ -5,12 +5,13 @@ use crate::event::Level;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// What a plugin wrote beside its outcome.
+/// What a plugin wrote beside its outcome. A host cuts lines, and counts as `other` what is beyond its limits; here
+/// everything is as the plugin wrote it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Log lines, in order.
     pub logs: Vec<(Level, String)>,
-    /// Counters, by name and labels: `sha1_mismatch{slot=main}`.
+    /// Counters, by name and labels in the plugin's order: `sha1_mismatch{slot=main}`, or `seen` without any.
     pub counts: BTreeMap<String, u64>,
     /// Observed values, by name and labels, in order.
     pub observations: BTreeMap<String, Vec<f64>>,

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// The inline limit of the contract: larger documents come as a blob.
 const INLINE_BYTES_MAX: usize = 256 * 1024;
 
-/// A host that runs one plugin in a test.
+/// A host that runs one plugin in a test: one instance, one event at a time.
 pub struct Host<P> {
     executor: Executor<P>,
     describe: Describe,
@@ -39,11 +39,11 @@ pub enum Decision {
     Emit(Vec<Emitted>),
     /// Nothing, for this reason.
     Skip(String),
-    /// Another attempt, after at least so many milliseconds.
+    /// Another attempt, after at least so many milliseconds if it says so. It is not made here.
     Retry(Option<u32>, Failure),
     /// An error event.
     Fail(Failure),
-    /// The plugin broke a rule of the contract: the real host would make an error event of it.
+    /// The plugin broke a rule of the contract, and which one: the real host would make an error event of it.
     Fault(String),
 }
 
@@ -52,16 +52,16 @@ pub enum Decision {
 pub struct Emitted {
     /// The output's name.
     pub output: String,
-    /// The document before the host's envelope; none is a tombstone.
+    /// The whole document, patches applied, before the host's envelope; none is a tombstone.
     pub document: Option<Value>,
     /// The key, if the plugin gave one.
     pub key: Option<Vec<u8>>,
-    /// Names and values of headers.
+    /// Names and values of headers, in order.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
 impl Decided {
-    /// The emitted documents; none for any other outcome.
+    /// The emitted documents, tombstones left out; none for any other outcome.
     pub fn documents(&self) -> Vec<Value> {
         match &self.decision {
             Decision::Emit(emitted) => emitted.iter().filter_map(|e| e.document.clone()).collect(),
@@ -79,27 +79,33 @@ impl Decided {
 }
 
 impl<P: Plugin> Host<P> {
-    /// Sets the plugin up.
+    /// Sets the plugin up. `settings` are what a pipeline would have there; `{}` for none. The clock shows
+    /// 1,700,000,000,000 ms (14 November 2023) until [`Host::set_now_ms`].
     ///
     /// # Errors
-    /// What `configure` says against the settings.
+    /// What serde or [`Plugin::new`] says against the settings.
     pub fn new(settings: Value) -> Result<Self, String> {
         let executor = Executor::configure(&settings.to_string())?;
         Ok(Self { executor, describe: P::describe(), recordings: Vec::new(), now_ms: 1_700_000_000_000, tickets: 0 })
     }
 
-    /// Adds a recorded answer. The first that suits an ask is given. An ask that none suits fails the event with the kind
-    /// `unrecorded`, whatever the plugin makes of the error.
+    /// Adds a recorded answer. The first that suits an ask is given. An ask that none suits fails the event with the
+    /// kind `unrecorded`, whatever the plugin makes of the error.
     pub fn record(&mut self, recording: Recording) {
         self.recordings.push(recording);
     }
 
-    /// Sets the clock, in milliseconds since 1970.
+    /// Sets the clock, in milliseconds since 1970, for the events that are run from now on. It stands still while one
+    /// runs.
     pub fn set_now_ms(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
     }
 
-    /// Runs one event to its end. `Value::Null` is a tombstone.
+    /// Runs one event to its end. `Value::Null` is a tombstone. The record lies in topic `test.<input>`, partition 0,
+    /// at offsets that count from 1; it has the clock's time, no key and no headers, and it is the first attempt.
+    ///
+    /// # Panics
+    /// When the plugin does, and when it reads a blob of an event that is done.
     pub fn run(&mut self, input: &str, event: &Value) -> Decided {
         self.tickets += 1;
         let mut asks = Vec::new();

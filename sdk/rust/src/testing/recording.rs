@@ -4,6 +4,20 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// One recorded answer. It may be given any number of times.
+///
+/// It is also an entry of a case's `answers.json`, with `reply` or `error`:
+///
+/// ```
+/// # use millrace_sdk::testing::Recording;
+/// let text = r#"[
+///     {"kind": "revision", "params": {"domain": "en.wikipedia.org", "rev_id": 7}, "reply": {
+///         "document": {"rev_id": 7, "slots": {"main": {"model": "wikitext", "size": 5, "body": 0}}},
+///         "blobs": ["Hello"]}},
+///     {"kind": "revision", "params": {}, "error": {"kind": "missing", "message": "no such revision"}}
+/// ]"#;
+/// let recordings: Vec<Recording> = serde_json::from_str(text).unwrap();
+/// assert_eq!(recordings.len(), 2);
+/// ```
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
@@ -29,13 +43,15 @@ pub(super) struct RecordedError {
 }
 
 impl Recording {
-    /// Asks of `kind` whose params have at least all of `params` get `document` and the blobs that it names by index.
+    /// Asks of `kind` whose params have at least all of `params`, a JSON object, get `document` and the blobs that it
+    /// names by index. `{}` suits every ask of the kind.
     pub fn answer<'a>(kind: &str, params: Value, document: Value, blobs: impl IntoIterator<Item = &'a str>) -> Self {
         let reply = RecordedReply { document, blobs: blobs.into_iter().map(str::to_owned).collect() };
         Self { kind: kind.to_owned(), params, reply: Some(reply), error: None }
     }
 
-    /// Asks of `kind` whose params have at least all of `params` get this error; `error` is the contract's word.
+    /// Asks of `kind` whose params have at least all of `params`, a JSON object, get this error; `error` is the
+    /// contract's word: `missing`, `denied`, `too-large`, `unavailable` or `invalid`.
     pub fn error(kind: &str, params: Value, error: &str, message: &str) -> Self {
         let error = RecordedError { kind: error.to_owned(), message: message.to_owned() };
         Self { kind: kind.to_owned(), params, reply: None, error: Some(error) }
