@@ -6,7 +6,7 @@ mod report;
 mod run;
 mod scenario;
 
-use crate::progress;
+use crate::{product, progress};
 use anyhow::Context as _;
 use report::Goal;
 use run::{Measured, percentile};
@@ -63,6 +63,7 @@ const GOALS: [Goal; 7] = [
 /// # Errors
 /// Something did not start, or a run stalled. Goals that are not reached are no error: they are figures.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
+    product::build()?;
     let stage = Stage::set()?;
     let mut figures = Map::new();
     let mut runs = Vec::new();

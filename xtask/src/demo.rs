@@ -5,7 +5,7 @@ mod real;
 mod show;
 mod stage;
 
-use crate::progress;
+use crate::{product, progress};
 use millrace_bed::enrichment::Enrichment;
 use millrace_bed::host::{Host, guest, millrace_binary};
 use show::Summary;
@@ -34,6 +34,7 @@ const DONE_MAX: Duration = Duration::from_secs(60);
 /// # Errors
 /// Something did not start, or the events did not come out again.
 pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
+    product::build()?;
     let folder = tempfile::tempdir()?;
     if args.real {
         let stage = real::Stage::set()?;

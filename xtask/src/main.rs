@@ -9,6 +9,7 @@ mod broker;
 mod demo;
 mod guests;
 mod lint;
+mod product;
 mod progress;
 mod step;
 mod test;
