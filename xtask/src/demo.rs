@@ -81,7 +81,8 @@ fn keep(host: &Host, enrichment: &Enrichment, folder: &std::path::Path) -> anyho
          \x20 kcat -b {brokers} -C -t {errors} -o beginning -e -f '%s\\n'\n\
          \x20 kcat -b {brokers} -C -t {input} -o beginning -e -c 1 | kcat -b {brokers} -P -t {input}    # once more\n\
          \x20 curl http://{admin}/metrics\n\
-         The host's configuration and log: {folder}",
+         The host's configuration and log: {folder}\n\
+         A plugin and a pipeline of your own on this broker: examples/quickstart/README.md",
         out = enrichment.output,
         errors = enrichment.errors,
         input = enrichment.input,

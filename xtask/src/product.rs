@@ -10,7 +10,9 @@ use crate::{guests, tree};
 /// When something does not compile.
 pub(crate) fn build() -> anyhow::Result<()> {
     if !tree::root().join("target/release/millrace").exists() {
-        say("Building millrace and its plugins. The first time this takes some ten minutes on two cores, most of it the");
+        say(
+            "Building millrace and its plugins. The first time this takes some ten minutes on two cores, most of it the",
+        );
         say("WebAssembly compiler; later builds take seconds.");
     }
     // The whole workspace and no part of it, so that demo, tests and benches share one set of compiled dependencies.

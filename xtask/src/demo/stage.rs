@@ -24,6 +24,9 @@ const WIKIS: usize = 5;
 /// Every so many events one is about a revision that does not exist: an error event.
 const MISSING_EVERY: u64 = 400;
 
+/// What the pipeline of examples/quickstart writes, for those who go on with `--keep`.
+const QUICKSTART_TOPICS: [&str; 2] = ["quickstart.shouted", "quickstart.error"];
+
 /// What was fed.
 pub(crate) struct Fed {
     /// How many records.
@@ -46,7 +49,7 @@ impl Stage {
         let world = Arc::new(World::new(16, CONTENT_BYTES));
         let api = runtime.block_on(StandIn::start(Arc::clone(&world), API_LATENCY))?;
         let broker = EmbeddedCluster::start(1)?;
-        for topic in ["demo.in", "demo.out", "demo.error"] {
+        for topic in ["demo.in", "demo.out", "demo.error"].into_iter().chain(QUICKSTART_TOPICS) {
             broker.create_topic(topic, PARTITIONS)?;
         }
         Ok(Self { broker, api, world, _runtime: runtime })

@@ -11,6 +11,7 @@ mod bad_input;
 mod contained;
 mod enrichment;
 mod plugins;
+mod quickstart;
 mod real_input;
 mod restart;
 mod security;
