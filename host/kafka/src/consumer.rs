@@ -1,8 +1,9 @@
 //! Reading: one consumer of one pipeline, polled by its own thread. Events come out in order over one bounded channel;
 //! wishes go in without ever blocking. Partitions and their start are resolved here, what is read is not looked at.
 //!
-//! A full channel does not stop the polling: the thread keeps one batch, pauses its partitions once the pipeline has
-//! been standing still for a second, and goes on serving the group. It resumes them when there is room.
+//! A full channel, or a pipeline that holds it back, does not end the polling: the thread keeps one batch, pauses its
+//! partitions once the pipeline has been standing still for a second, and goes on serving the group. It resumes them when
+//! there is room.
 
 use crate::commit::{self, Board, PartitionProgress};
 use crate::config::ConsumerConfig;
@@ -104,6 +105,7 @@ impl Drop for Acknowledgement {
 pub(crate) struct Wishes {
     pub(crate) inner: Mutex<WishList>,
     pub(crate) changed: AtomicBool,
+    pub(crate) hold: AtomicBool,
     pub(crate) stop: AtomicBool,
 }
 
@@ -191,6 +193,20 @@ impl Consumer {
             failed(error)
         })?;
         Ok(Self { shared, board, poll_thread: Some(poll_thread) })
+    }
+
+    /// No records of any partition until [`Consumer::go_on`]: for a moment without room. What was fetched ahead stays where
+    /// it is. The group is not served meanwhile, so whoever has no room for longer than half a second pauses what is full
+    /// instead; after a second of holding, everything is paused as for a pipeline that stands still.
+    pub fn hold(&self) {
+        self.shared.wishes.hold.store(true, Ordering::Release);
+        self.tell();
+    }
+
+    /// Ends [`Consumer::hold`].
+    pub fn go_on(&self) {
+        self.shared.wishes.hold.store(false, Ordering::Release);
+        self.tell();
     }
 
     /// No records of `partitions` from soon on. What was fetched ahead is thrown away and fetched again later, so pause

@@ -30,7 +30,7 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How long the first poll of a round waits. It tells an empty queue from one that only had a log line in it.
 const FIRST_POLL: Duration = Duration::from_millis(1);
 
-/// How long the pipeline may take nothing before all partitions are paused so that the group can be served.
+/// How long the pipeline may take nothing, or hold the thread back, before all partitions are paused so that the group can be served.
 /// Far below the poll interval of 5 minutes, and long enough to flip at most once a second.
 const STALL: Duration = Duration::from_secs(1);
 
@@ -55,6 +55,8 @@ pub(crate) struct Poller {
     pub(crate) owned: FxHashMap<TopicPartition, Position>,
     /// The partitions that are paused because the pipeline wished so.
     pub(crate) paused: BTreeSet<TopicPartition>,
+    /// Since when the pipeline holds the thread back.
+    held_since: Option<Instant>,
     /// True while everything is paused because the pipeline takes nothing.
     pub(crate) stalled: bool,
     /// Why the consumer has to end.
@@ -90,6 +92,7 @@ impl Poller {
             thread,
             owned: FxHashMap::default(),
             paused: BTreeSet::new(),
+            held_since: None,
             stalled: false,
             fatal: None,
             names: Names::default(),
@@ -106,7 +109,7 @@ impl Poller {
         while !self.is_over() {
             self.fulfil_wishes();
             self.outbox.advance();
-            if self.outbox.is_blocked() {
+            if self.is_held_back() {
                 self.wait_for_room();
             } else {
                 self.end_stall();
@@ -118,6 +121,13 @@ impl Poller {
 
     fn is_over(&self) -> bool {
         self.fatal.is_some() || self.outbox.is_closed() || self.shared.wishes.stop.load(Ordering::Acquire)
+    }
+
+    /// Whether the pipeline has no room now, or says that it has none.
+    fn is_held_back(&mut self) -> bool {
+        let held = self.shared.wishes.hold.load(Ordering::Acquire);
+        self.held_since = held.then(|| self.held_since.unwrap_or_else(Instant::now));
+        held || self.outbox.is_blocked()
     }
 
     /// One round: as many records as a batch takes, or as there are.
@@ -144,7 +154,8 @@ impl Poller {
 
     /// Serves the group while the pipeline takes nothing.
     fn wait_for_room(&mut self) {
-        if !self.stalled && self.outbox.blocked_for() >= STALL {
+        let held_for = self.held_since.map_or(Duration::ZERO, |since| since.elapsed());
+        if !self.stalled && self.outbox.blocked_for().max(held_for) >= STALL {
             self.stalled = true;
             count(&self.shared.counters.stalls, 1);
             let running: Vec<_> = self.owned.keys().filter(|p| !self.paused.contains(p)).cloned().collect();

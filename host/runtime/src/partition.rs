@@ -47,6 +47,8 @@ pub struct Partition {
     backlog: VecDeque<Record>,
     /// Finished events whose delivery would enlarge the progress beyond its budget, by offset. Their lanes wait.
     held: BTreeMap<i64, (JobId, Vec<OutputRecord>)>,
+    /// Since when its backlog has not been empty.
+    full_since: Option<Instant>,
     /// Whether the consumer was told to pause it, and when it was last told anything.
     paused: bool,
     flipped: Option<Instant>,
@@ -94,9 +96,11 @@ pub struct Refused {
     pub error: DeliveryError,
 }
 
-/// Which partitions the consumer shall pause and resume.
+/// What the consumer shall do.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Flow {
+    /// Whether it shall hand out nothing for a moment: there is no room just now.
+    pub hold: bool,
     /// To pause: full.
     pub pause: Vec<TopicPartition>,
     /// To resume: half empty again.
@@ -159,6 +163,7 @@ impl RecordPath {
                 lanes: Lanes::new(),
                 backlog: VecDeque::new(),
                 held: BTreeMap::new(),
+                full_since: None,
                 paused: false,
                 flipped: None,
                 last_progress: None,
@@ -440,21 +445,31 @@ impl RecordPath {
         }
     }
 
-    /// Which partitions to pause (their backlog does not fit) and to resume (there is room again); each at most once a
-    /// second, because librdkafka throws away and fetches again what it had buffered for a paused partition.
+    /// How the consumer shall go on. A backlog holds all of it back for a moment, which costs nothing. A partition whose
+    /// backlog stays is paused, so that the others go on, and resumed when there is room again; each is told at most once
+    /// a second, because librdkafka throws away and fetches again what it had buffered for a paused partition.
     pub fn flow(&mut self, now: Instant) -> Flow {
-        const FLIP_PAUSE: Duration = Duration::from_secs(1);
+        /// Half of what the consumer bears to be held back.
+        const PAUSE_AFTER: Duration = Duration::from_millis(500);
+        const FLIP_REST: Duration = Duration::from_secs(1);
         let mut flow = Flow::default();
         for (name, partition) in &mut self.partitions {
-            let full = !partition.backlog.is_empty();
-            let wanted = if partition.paused { full || !self.admission.may_resume() } else { full };
-            let rested = partition.flipped.is_none_or(|at| now.saturating_duration_since(at) >= FLIP_PAUSE);
-            if wanted == partition.paused || !rested {
-                continue;
+            let since = |at: Option<Instant>| at.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
+            partition.full_since = (!partition.backlog.is_empty()).then(|| partition.full_since.unwrap_or(now));
+            let (full, rested) = (partition.full_since.is_some(), since(partition.flipped) >= FLIP_REST);
+            if partition.paused {
+                if rested && !full && self.admission.may_resume() {
+                    partition.paused = false;
+                    partition.flipped = Some(now);
+                    flow.resume.push(name.clone());
+                }
+            } else if full && rested && since(partition.full_since) >= PAUSE_AFTER {
+                partition.paused = true;
+                partition.flipped = Some(now);
+                flow.pause.push(name.clone());
+            } else {
+                flow.hold |= full;
             }
-            partition.paused = wanted;
-            partition.flipped = Some(now);
-            if wanted { flow.pause.push(name.clone()) } else { flow.resume.push(name.clone()) }
         }
         flow
     }

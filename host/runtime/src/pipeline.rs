@@ -98,6 +98,8 @@ struct State {
     /// Progress that was handed over and is not reported as committed yet, with the time of that.
     uncommitted: FxHashMap<TopicPartition, (PartitionProgress, Instant)>,
     next_commit: Instant,
+    /// Whether the consumer is held back.
+    holding: bool,
 }
 
 impl State {
@@ -127,6 +129,7 @@ impl Pipeline {
             refused: None,
             uncommitted: FxHashMap::default(),
             next_commit: Instant::now() + self.commit_interval,
+            holding: false,
         };
         loop {
             let wake = self.next_wake(&state);
@@ -211,6 +214,10 @@ impl Pipeline {
         }
         if !flow.resume.is_empty() {
             self.consumer.resume(&flow.resume);
+        }
+        if flow.hold != state.holding {
+            state.holding = flow.hold;
+            if flow.hold { self.consumer.hold() } else { self.consumer.go_on() }
         }
     }
 

@@ -130,14 +130,16 @@ impl Stage {
         Ok(measured)
     }
 
-    /// 50 events a second for `seconds`, and when each of them arrives.
+    /// 50 events a second for `seconds`, and when each of them arrives. Those of the first two seconds do not count: they
+    /// open the connections of feeder, host and reader.
     pub(crate) fn latency(&self, seconds: u64) -> anyhow::Result<Measured> {
         const EVERY: Duration = Duration::from_millis(20);
-        let enrichment = self.enrichment("latency", 4)?;
+        const WARM_UP: u64 = 100;
+        let enrichment = self.enrichment("latency", 32)?;
         self.create(&[&enrichment.input, &enrichment.output, &enrichment.errors])?;
         let mut host = self.start_millrace(&enrichment, "latency")?;
         host.wait_ready()?;
-        let count = seconds * 50;
+        let count = WARM_UP + seconds * 50;
         let (cluster, output) = (self.cluster(), enrichment.output.clone());
         let reader = std::thread::spawn(move || read_latencies(&cluster, &output, count));
         let topic: Arc<str> = enrichment.input.as_str().into();
@@ -151,12 +153,14 @@ impl Stage {
             let change = Change { wiki: &wiki, page_id: page(number), edit: 2, kind: Kind::Edit, dt: &dt };
             writer.write(&record(&topic, &change, &self.world))?;
         }
-        let latencies = reader.join().map_err(|_| anyhow::anyhow!("the reader ended in a panic"))??;
+        let mut arrivals = reader.join().map_err(|_| anyhow::anyhow!("the reader ended in a panic"))??;
+        arrivals.sort_by_key(|(written_ms, _)| *written_ms);
+        let counted = arrivals.into_iter().skip(usize::try_from(WARM_UP)?);
         let cpu_by_thread = super::process::cpu_by_thread(host.id())?;
         host.terminate()?;
         Ok(Measured {
             name: "Millrace (50 events/s)".to_owned(),
-            latencies_ms: latencies,
+            latencies_ms: counted.map(|(_, latency_ms)| latency_ms).collect(),
             cpu_by_thread,
             ..Measured::default()
         })
@@ -212,13 +216,14 @@ impl Output {
     }
 }
 
-/// Reads `count` outputs; the time of each is its Kafka timestamp, which is the event's `dt`.
-fn read_latencies(cluster: &ClusterConfig, topic: &str, count: u64) -> anyhow::Result<Vec<f64>> {
+/// Reads `count` outputs, in the order of their arrival: when each was written (its Kafka timestamp, which is the event's
+/// `dt`), and how many milliseconds later it arrived.
+fn read_latencies(cluster: &ClusterConfig, topic: &str, count: u64) -> anyhow::Result<Vec<(i64, f64)>> {
     let mut reader = TopicReader::open(cluster, topic, Isolation::ReadUncommitted)?;
     let mut latencies = Vec::new();
     while (latencies.len() as u64) < count {
         let Some(record) = reader.next(10_000)? else { bail!("{} of {count} outputs arrived", latencies.len()) };
-        latencies.push(now_ms() as f64 - record.timestamp_ms as f64);
+        latencies.push((record.timestamp_ms, now_ms() as f64 - record.timestamp_ms as f64));
     }
     Ok(latencies)
 }
