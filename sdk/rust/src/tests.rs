@@ -244,5 +244,6 @@ fn every_class_of_lookup_error_has_its_word_and_its_failure() {
         ("of-a-newer-host", LookupErrorKind::Unavailable, "lookup_unavailable"),
     ] {
         assert_eq!((LookupErrorKind::of_word(word), kind.failure_kind()), (kind, failure), "{word}");
+        assert_eq!(LookupErrorKind::of_word(kind.word()), kind, "{word}");
     }
 }
