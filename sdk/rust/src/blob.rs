@@ -2,6 +2,7 @@
 
 use crate::bindings::millrace::plugin::types as wit;
 use crate::{Failure, imports};
+use serde::de::DeserializeOwned;
 
 /// Large bytes in the host's hands: page content, mostly.
 ///
@@ -78,10 +79,22 @@ impl Blob {
         String::from_utf8(self.read_all())
             .map_err(|e| Failure::new("invalid_text", format!("a blob is not UTF-8: {e}")))
     }
+
+    /// All of it, which is JSON, as a type of yours; members that the type does not have are passed over.
+    ///
+    /// # Errors
+    /// `invalid_json` when it is not JSON of that shape.
+    ///
+    /// # Panics
+    /// As [`Blob::read`].
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        Ok(serde_json::from_slice(&self.read_all())?)
+    }
 }
 
-/// A JSON value written from parts, one after the other, so that large ones never enter the plugin's memory. Together
-/// they must be exactly one value, else the event becomes an error event `output_invalid`.
+/// A value written from parts, one after the other, so that large ones never enter the plugin's memory. In an emission
+/// they must together be exactly one JSON value, else the event becomes an error event `output_invalid`; the body of a
+/// lookup can be anything. Bytes and text become pieces by `into()`.
 ///
 /// ```
 /// use millrace_sdk::Pieces;
@@ -98,13 +111,13 @@ impl Pieces {
         Self::default()
     }
 
-    /// Bytes as they are: a part of a JSON text.
+    /// Bytes as they are.
     pub fn raw(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.0.push(wit::Piece::Bytes(bytes.into()));
         self
     }
 
-    /// A blob as it is: a part of a JSON text.
+    /// A blob as it is.
     pub fn blob(mut self, blob: Blob) -> Self {
         self.0.push(wit::Piece::Blob(blob.id));
         self
@@ -114,5 +127,35 @@ impl Pieces {
     pub fn string_blob(mut self, blob: Blob) -> Self {
         self.0.push(wit::Piece::JsonString(blob.id));
         self
+    }
+}
+
+impl From<Vec<u8>> for Pieces {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new().raw(bytes)
+    }
+}
+
+impl From<&[u8]> for Pieces {
+    fn from(bytes: &[u8]) -> Self {
+        Self::new().raw(bytes)
+    }
+}
+
+impl From<String> for Pieces {
+    fn from(text: String) -> Self {
+        Self::new().raw(text)
+    }
+}
+
+impl From<&str> for Pieces {
+    fn from(text: &str) -> Self {
+        Self::new().raw(text)
+    }
+}
+
+impl From<Blob> for Pieces {
+    fn from(blob: Blob) -> Self {
+        Self::new().blob(blob)
     }
 }

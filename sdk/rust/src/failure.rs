@@ -65,7 +65,8 @@ pub enum LookupErrorKind {
     /// What was asked for does not exist: an unknown or deleted revision or page, a 404. A revision of a young event
     /// that the wiki does not know yet has already been asked for again.
     Missing,
-    /// The pipeline has no grant for it, or the other side refuses it (401, 403, hidden HTML).
+    /// The pipeline has no grant for it, or the other side refuses it: 401, 403, the HTML of a text that is hidden.
+    /// They look alike, but for the message.
     Denied,
     /// The answer, or the body of the question, is larger than the host takes.
     TooLarge,
@@ -85,6 +86,17 @@ impl LookupErrorKind {
             "too-large" => Self::TooLarge,
             "invalid" => Self::Invalid,
             _ => Self::Unavailable,
+        }
+    }
+
+    /// The contract's word for this class.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Denied => "denied",
+            Self::TooLarge => "too-large",
+            Self::Unavailable => "unavailable",
+            Self::Invalid => "invalid",
         }
     }
 

@@ -1,8 +1,9 @@
 //! Waiting for several lookups at once. Combinators of other crates work too; these spare an author the dependency.
 
+use crate::limits::ASKS_OPEN_MAX;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// Both results, once both are there. Both lookups are asked in the same turn, so that the host can ask for both at
 /// once. A failure of one does not end the other.
@@ -40,11 +41,11 @@ pub async fn join<A: IntoFuture, B: IntoFuture>(first: A, second: B) -> (A::Outp
     .await
 }
 
-/// All results in the order of the lookups, once all are there. All are asked in the same turn, so that the host can
-/// ask for many at once (50 revisions of one wiki are one call). A failure of one does not end the others.
+/// All results in the order of the lookups, once all are there. A failure of one does not end the others.
 ///
-/// At most 64 lookups of an event may be open at once, and one more breaks a rule (`plugin_rule`): join more than that
-/// in parts, with `chunks(50)`.
+/// The first 64 are asked in the same turn, so that the host can ask for many at once (50 revisions of one wiki are one
+/// call), and each one after them, in their order, as soon as another is answered: no more may be open at once. So it
+/// takes any number of lookups, up to the 1,000 that an event may make in all.
 ///
 /// ```
 /// # use millrace_sdk::{Failure, MediaWiki, Revision, join_all};
@@ -54,19 +55,21 @@ pub async fn join<A: IntoFuture, B: IntoFuture>(first: A, second: B) -> (A::Outp
 /// # }
 /// ```
 pub async fn join_all<F: IntoFuture>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut slots: Vec<Slot<F::IntoFuture>> =
-        futures.into_iter().map(|future| Slot::Waiting(Box::pin(future.into_future()))).collect();
+    let mut unstarted = futures.into_iter().fuse();
+    let mut slots: Vec<Slot<F::IntoFuture>> = Vec::new();
     poll_fn(|ctx| {
-        let mut all_ready = true;
+        let mut waiting = 0;
         for slot in &mut slots {
-            if let Slot::Waiting(future) = slot {
-                match future.as_mut().poll(ctx) {
-                    Poll::Ready(result) => *slot = Slot::Ready(result),
-                    Poll::Pending => all_ready = false,
-                }
-            }
+            waiting += usize::from(slot.poll(ctx).is_pending());
         }
-        if all_ready { Poll::Ready(()) } else { Poll::Pending }
+        while waiting < ASKS_OPEN_MAX
+            && let Some(future) = unstarted.next()
+        {
+            let mut slot = Slot::Waiting(Box::pin(future.into_future()));
+            waiting += usize::from(slot.poll(ctx).is_pending());
+            slots.push(slot);
+        }
+        if waiting == 0 { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
     let results = slots.into_iter().filter_map(|slot| match slot {
@@ -80,3 +83,19 @@ enum Slot<F: Future> {
     Waiting(Pin<Box<F>>),
     Ready(F::Output),
 }
+
+impl<F: Future> Slot<F> {
+    /// Polls what still waits.
+    fn poll(&mut self, ctx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Waiting(future) = self {
+            match future.as_mut().poll(ctx) {
+                Poll::Ready(result) => *self = Self::Ready(result),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

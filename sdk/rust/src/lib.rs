@@ -133,7 +133,7 @@
 //! | runs of an event that says `retry` | 3 | `limits.retries.attempts` |
 //! | bytes of an input, else `too_large` | 20 MiB | `limits.event_bytes` |
 //! | bytes of an output, else `output_too_large` | 10 MiB | `outputs.<name>.max_message_bytes` |
-//! | lookups of an event that are open at once, and in all | 64, 1,000 | |
+//! | lookups of an event that are open at once (the others wait), and in all | 64, 1,000 | |
 //! | bytes of the params of a lookup | 64 KiB | |
 //! | emissions of an outcome | 1,000 | |
 //! | log lines of an event, and bytes of one; the rest is cut | 50, 8 KiB | |
@@ -153,6 +153,7 @@ mod executor;
 mod failure;
 mod imports;
 mod join;
+mod limits;
 pub mod lookup;
 mod outcome;
 mod plugin;
@@ -169,6 +170,9 @@ pub use event::{Event, Level, Source};
 pub use failure::{Failure, LookupError, LookupErrorKind};
 pub use join::{join, join_all};
 pub use lookup::MediaWiki;
+pub use lookup::Response;
+pub use lookup::compare::Comparison;
+pub use lookup::html::Html;
 pub use lookup::revision::{Content, Revision, Slot};
 pub use outcome::{Emission, Outcome, Patch, pointer};
 pub use plugin::Plugin;

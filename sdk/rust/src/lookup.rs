@@ -8,92 +8,20 @@
 //! | kind | asks for | by |
 //! |---|---|---|
 //! | `revision` | the facts and the content of a revision | [`MediaWiki::revision`], see [`revision`] |
-//! | `compare` | the difference between two revisions | [`MediaWiki::ask`] |
-//! | `html` | a revision as HTML | [`MediaWiki::ask`] |
-//! | `query` | anything that `action=query` of a wiki's API can answer | [`MediaWiki::ask`] |
-//! | `http` | a path of an HTTP service that the operator has configured | [`MediaWiki::ask`] |
+//! | `compare` | the difference between two revisions | [`MediaWiki::compare`], see [`compare`] |
+//! | `html` | a revision as HTML | [`MediaWiki::html`], see [`html`] |
+//! | `query` | anything that `action=query` of a wiki's API can answer | [`MediaWiki::query`], see [`query`] |
+//! | `http` | a path of an HTTP service that the operator has configured | [`MediaWiki::http`], see [`http`] |
+//! | any other | what a newer host can answer | [`MediaWiki::ask`], see [`ask`] |
 //!
-//! A kind must be in [`crate::Describe::lookup`], and the operator grants kinds, wikis, and the paths of services. An
-//! event may have 64 lookups open at once and make 1,000 in all. Several at once are awaited by [`crate::join`] and
-//! [`crate::join_all`].
+//! A kind must be in [`crate::Describe::lookup`], and the operator grants kinds, wikis, and the paths of services.
+//! Several lookups at once are awaited by [`crate::join`] and [`crate::join_all`]. Of one event 64 are open at once;
+//! those beyond wait by themselves until others are answered. In all it may make 1,000, and one more breaks a rule
+//! (`plugin_rule`).
 //!
-//! [`MediaWiki::ask`] takes the params of a kind as a JSON object and gives a [`Reply`]: small facts as a JSON
-//! document, large bodies as [`Blob`]s that the document names by index. The README of the contract has their schemas.
-//!
-//! # Compare
-//!
-//! The body is the table rows of MediaWiki's diff. It is absent where one of the texts is hidden.
-//!
-//! ```
-//! # use millrace_sdk::{Event, Failure, MediaWiki, Outcome, json};
-//! #[derive(serde::Deserialize)]
-//! struct Comparison {
-//!     from_size: Option<u64>,
-//!     to_size: Option<u64>,
-//!     body: Option<usize>,
-//! }
-//!
-//! # async fn process(event: Event, wiki: &MediaWiki) -> Result<Outcome, Failure> {
-//! let params = json!({"domain": "en.wikipedia.org", "from_rev": 6, "to_rev": 7});
-//! let reply = wiki.ask("compare", params.to_string()).await?;
-//! let comparison: Comparison = reply.json()?;
-//! let Some(rows) = comparison.body else { return Ok(Outcome::skip("hidden")) };
-//! let patch = event.patch().set("/sizes", &[comparison.from_size, comparison.to_size]);
-//! Ok(patch.set_string_blob("/diff", reply.blob(rows)?).emit("diffs"))
-//! # }
-//! ```
-//!
-//! # HTML
-//!
-//! The page is the only blob; the document has `rev_id`, `headers` and `size`. A hidden text is the error `Denied`.
-//!
-//! ```
-//! # use millrace_sdk::{Event, Failure, MediaWiki, Outcome, json};
-//! # async fn process(event: Event, wiki: &MediaWiki) -> Result<Outcome, Failure> {
-//! let params = json!({"domain": "en.wikipedia.org", "rev_id": 7});
-//! let reply = wiki.ask("html", params.to_string()).await?;
-//! Ok(event.patch().set_string_blob("/html", reply.blob(0)?).emit("rendered"))
-//! # }
-//! ```
-//!
-//! # Query
-//!
-//! `params` are those of the API, all of them strings; `action`, `format`, `formatversion` (2) and the like are the
-//! host's. The API's answer is the only blob: JSON, which can go into the event as it is.
-//!
-//! ```
-//! # use millrace_sdk::{Event, Failure, MediaWiki, Outcome, json};
-//! # async fn process(event: Event, wiki: &MediaWiki) -> Result<Outcome, Failure> {
-//! let params = json!({
-//!     "domain": "en.wikipedia.org",
-//!     "params": {"prop": "categories", "titles": "Water", "cllimit": "max"},
-//! });
-//! let reply = wiki.ask("query", params.to_string()).await?;
-//! Ok(event.patch().set_json_blob("/categories", reply.blob(0)?).emit("categorised"))
-//! # }
-//! ```
-//!
-//! # HTTP
-//!
-//! `target` is the name of a service in the host's configuration, `path` must be granted. `method` (GET unless given),
-//! `query` and `headers` may be added; all values are strings, and a body cannot be sent yet. Any status below 300 is
-//! an answer, whose body is the only blob; 404 is the error `Missing`. To read JSON, the plugin depends on
-//! `serde_json`.
-//!
-//! ```
-//! # use millrace_sdk::{Event, Failure, MediaWiki, Outcome, json};
-//! #[derive(serde::Deserialize)]
-//! struct Score {
-//!     probability: f64,
-//! }
-//!
-//! # async fn process(event: Event, wiki: &MediaWiki) -> Result<Outcome, Failure> {
-//! let params = json!({"target": "scores", "path": "/v1/damaging", "query": {"rev_id": "7"}});
-//! let reply = wiki.ask("http", params.to_string()).await?;
-//! let score: Score = serde_json::from_slice(&reply.blob(0)?.read_all())?;
-//! Ok(event.patch().set("/damaging", &score.probability).emit("scored"))
-//! # }
-//! ```
+//! Small facts of an answer are fields of its type. What is large is a [`crate::Blob`]: it stays in the host unless it
+//! is read. JSON in it is read by [`Response::json`] or [`crate::Blob::json`], so that a plugin needs no JSON library
+//! of its own.
 //!
 //! # Errors
 //!
@@ -108,19 +36,31 @@
 //! | `Unavailable` | it failed 3 times while others were answered, or the wiki lost the text | `lookup_unavailable` |
 //! | `Invalid` | wrong params, or an answer of another shape | `lookup_invalid` |
 
-use crate::ticket::{Question, Ticket};
-use crate::{Blob, LookupError};
-use serde::{Deserialize, Serialize};
-use std::rc::Rc;
-
+pub mod ask;
+pub mod compare;
+pub mod html;
+pub mod http;
+pub mod query;
+mod response;
 pub mod revision;
 
+use crate::LookupError;
+use crate::ticket::{Question, Ticket};
+use serde::Serialize;
+use std::rc::Rc;
+
 pub use crate::ticket::Lookup;
+pub use ask::Reply;
+pub use response::{Headers, Response};
 
 /// The wikis and services that this pipeline may ask, on behalf of one event.
 ///
 /// A lookup is made by awaiting it; the host does the rest (batches, shares, caches, retries, limits). Kinds that are
 /// used must be named in [`crate::Describe::lookup`]. See [the module](self) for an example of each.
+///
+/// `domain` is always that of a wiki, as in `meta.domain`: `en.wikipedia.org`. A wiki that is not configured and
+/// granted is the error `Denied`. All params of a lookup together may have 64 KiB, written as JSON; more break a rule
+/// (`plugin_rule`).
 pub struct MediaWiki {
     ticket: Rc<Ticket>,
 }
@@ -130,51 +70,64 @@ impl MediaWiki {
         Self { ticket }
     }
 
-    /// One revision: its facts and the content of its slots. `domain` is the wiki's, like `en.wikipedia.org`; `rev_id`
-    /// is 1 or more.
+    /// One revision: its facts and the content of its slots. `rev_id` is 1 or more.
     ///
     /// # Errors
-    /// When awaited: `Missing` for a revision that does not exist or was deleted, `Denied` for a wiki that is not
-    /// configured and granted, and those of [the module](self). A hidden text is no error: [`crate::Slot::Hidden`].
+    /// When awaited: `Missing` for a revision that does not exist or was deleted, and those of [the module](self). A
+    /// hidden text is no error: [`crate::Slot::Hidden`].
     pub fn revision<'a>(&self, domain: &'a str, rev_id: u64) -> revision::RevisionLookup<'a> {
         revision::RevisionLookup::new(&self.ticket, domain, rev_id)
     }
 
-    /// A lookup of any kind, for those that this crate has no type for. `params` is the text of a JSON object, of at
-    /// most 64 KiB; a longer one, and a kind that is not in `describe`, break a rule (`plugin_rule`).
+    /// The difference between two revisions, from the left to the right.
+    ///
+    /// # Errors
+    /// When awaited: `Missing` when one of them does not exist or was deleted, and those of [the module](self). A
+    /// hidden text is no error: [`compare::Comparison::body`] is none.
+    pub fn compare<'a>(&self, domain: &'a str, from_rev: u64, to_rev: u64) -> compare::CompareLookup<'a> {
+        compare::CompareLookup::new(&self.ticket, domain, from_rev, to_rev)
+    }
+
+    /// One revision as the wiki's REST API renders it.
+    ///
+    /// # Errors
+    /// When awaited: `Missing` for a revision that does not exist or was deleted, `Denied` also for one whose text is
+    /// hidden (see [`html`]), and those of [the module](self).
+    pub fn html<'a>(&self, domain: &'a str, rev_id: u64) -> html::HtmlLookup<'a> {
+        html::HtmlLookup::new(&self.ticket, domain, rev_id)
+    }
+
+    /// A query to a wiki's API, with these parameters of `action=query`: names and values, at most 64, all strings.
+    /// `action`, `format`, `formatversion` (it is 2), `maxlag` and the like are the host's (`Denied`).
+    ///
+    /// # Errors
+    /// When awaited: `Missing`, `Denied` or `Invalid` as the API's own error says, and those of [the module](self). A
+    /// page that does not exist is mostly no error of the API, but an answer that says so.
+    pub fn query<'a, N: Into<String>, V: Into<String>>(
+        &self,
+        domain: &'a str,
+        params: impl IntoIterator<Item = (N, V)>,
+    ) -> query::QueryLookup<'a> {
+        query::QueryLookup::new(&self.ticket, domain).params(params)
+    }
+
+    /// A request to a service: `target` is its name in the host's configuration, and `path` one that is granted, in
+    /// normal form and percent-encoded.
+    ///
+    /// # Errors
+    /// When awaited: by the status of the answer, `Missing` (404, 410), `Denied` (401, 403, and what is not granted),
+    /// `TooLarge` (413), `Invalid` (others from 300 to 499); and those of [the module](self).
+    pub fn http<'a>(&self, target: &'a str, path: &'a str) -> http::HttpLookup<'a> {
+        http::HttpLookup::new(&self.ticket, target, path)
+    }
+
+    /// A lookup of any kind, for those that this crate has no type for. `params` is the text of a JSON object. A kind
+    /// that is not in `describe` breaks a rule (`plugin_rule`).
     ///
     /// # Errors
     /// When awaited: `Invalid` for params that are not those of the kind, and those of [the module](self).
-    pub fn ask(&self, kind: impl Into<String>, params: impl Into<String>) -> Lookup<Reply> {
-        let question = Question { kind: kind.into(), params: params.into(), body: Vec::new() };
-        Lookup::new(&self.ticket, Ok(question), Ok)
-    }
-}
-
-/// An answer before it became a type: a small JSON document, and what is large beside it.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// The JSON document; the contract's README has its schema, by kind.
-    pub document: Vec<u8>,
-    /// The large parts, in the order of the indexes in `document`.
-    pub blobs: Vec<Blob>,
-}
-
-impl Reply {
-    /// The document as a type of yours; members that the type does not have are passed over.
-    ///
-    /// # Errors
-    /// `Invalid` when it is not of that shape.
-    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, LookupError> {
-        serde_json::from_slice(&self.document).map_err(|error| LookupError::invalid(format!("answer: {error}")))
-    }
-
-    /// The blob that an index in the document names, from 0.
-    ///
-    /// # Errors
-    /// `Invalid` when there is none of that index.
-    pub fn blob(&self, index: usize) -> Result<Blob, LookupError> {
-        self.blobs.get(index).copied().ok_or_else(|| LookupError::invalid(format!("answer: no blob {index}")))
+    pub fn ask(&self, kind: impl Into<String>, params: impl Into<String>) -> ask::AskLookup {
+        ask::AskLookup::new(&self.ticket, kind.into(), params.into())
     }
 }
 
@@ -183,3 +136,6 @@ fn question(kind: &str, params: &impl Serialize) -> Result<Question, LookupError
     let params = serde_json::to_string(params).map_err(|error| LookupError::invalid(format!("params: {error}")))?;
     Ok(Question { kind: kind.to_owned(), params, body: Vec::new() })
 }
+
+#[cfg(test)]
+mod tests;

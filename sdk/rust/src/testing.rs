@@ -2,7 +2,10 @@
 //!
 //! It drives the same futures by the same turns as the real host, cuts events down to the declared fields, and applies
 //! patches, so what a test sees is what a stream would get before the host fills in the envelope (`meta`, `$schema`).
-//! It does not know the limits of a pipeline, keys, schemas, or what the host makes of several events at once.
+//! It holds the plugin to the rules and limits of the contract ([`Decision::Fault`]) and to what may be written
+//! ([`Decision::OutputInvalid`]). It does not know what an operator can set (deadlines, memory, the size of records),
+//! keys that the host builds, schemas, or what the host makes of several events at once, and it checks no params of
+//! lookups.
 //!
 //! ```
 //! use millrace_sdk::testing::{Host, Recording};
@@ -45,17 +48,25 @@
 //! assert_eq!(decided.failure_kind(), Some("unrecorded"));
 //! ```
 //!
-//! A [`Recording`] answers lookups with a document and the texts of its blobs, or with an error. [`Decided`] has what
-//! was emitted, asked, logged and counted. Many such tests are better kept as folders: [`cases`].
+//! A [`Recording`] answers lookups with a document and the texts of its blobs, or with an error. A [`Record`] is an
+//! event with key, headers, place and time. [`Decided`] has what was emitted, asked, logged and counted. Many such
+//! tests are better kept as folders: [`cases`].
 //!
 //! This module does not exist on WebAssembly: use it in tests only.
 
 pub mod cases;
+mod decided;
 pub(crate) mod desk;
 mod document;
 mod host;
+mod json;
+mod projection;
+mod record;
 mod recording;
+mod rules;
 
+pub use decided::{Decided, Decision, Emitted};
 pub use desk::Report;
-pub use host::{Decided, Decision, Emitted, Host};
+pub use host::Host;
+pub use record::Record;
 pub use recording::Recording;

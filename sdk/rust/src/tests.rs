@@ -130,10 +130,10 @@ fn blobs_become_values_without_being_read() {
 }
 
 #[test]
-fn a_blob_that_is_no_json_is_a_fault() {
+fn a_blob_that_is_no_json_cannot_be_written() {
     let decision = run("set text as JSON").decision;
     assert!(
-        matches!(&decision, Decision::Fault(message) if message.contains("not exactly one JSON value")),
+        matches!(&decision, Decision::OutputInvalid(message) if message.contains("not exactly one JSON value")),
         "{decision:?}"
     );
 }
@@ -244,5 +244,6 @@ fn every_class_of_lookup_error_has_its_word_and_its_failure() {
         ("of-a-newer-host", LookupErrorKind::Unavailable, "lookup_unavailable"),
     ] {
         assert_eq!((LookupErrorKind::of_word(word), kind.failure_kind()), (kind, failure), "{word}");
+        assert_eq!(LookupErrorKind::of_word(kind.word()), kind, "{word}");
     }
 }

@@ -1,6 +1,7 @@
 //! A ticket: one event in flight, what it has asked, and the future of one ask. Turns are `executor`'s business.
 
 use crate::bindings::millrace::plugin::types as wit;
+use crate::limits::ASKS_OPEN_MAX;
 use crate::lookup::Reply;
 use crate::{Blob, LookupError};
 use std::cell::{Cell, RefCell};
@@ -23,6 +24,11 @@ pub(crate) struct Ticket {
     pub(crate) instance: Rc<Instance>,
     /// By the id of the ask, which is its index.
     asks: RefCell<Vec<AskState>>,
+    /// Asks that the host has not answered, those included that nobody waits for any more. Never above
+    /// [`ASKS_OPEN_MAX`].
+    open: Cell<usize>,
+    /// Of lookups that are not asked yet, because as many as may be are open.
+    held_back: RefCell<Vec<Waker>>,
     /// The state of the event's random generator; `None` until it is first used.
     pub(crate) random: Cell<Option<u64>>,
 }
@@ -37,32 +43,48 @@ enum AskState {
 
 impl Ticket {
     pub(crate) fn new(number: u64, instance: Rc<Instance>) -> Rc<Self> {
-        Rc::new(Self { number, instance, asks: RefCell::default(), random: Cell::new(None) })
+        Rc::new(Self {
+            number,
+            instance,
+            asks: RefCell::default(),
+            open: Cell::new(0),
+            held_back: RefCell::default(),
+            random: Cell::new(None),
+        })
     }
 
-    /// Keeps an answer for its future. One that nobody waits for any more is dropped.
+    /// Keeps an answer for its future. One that nobody waits for any more is dropped. Either way there is room for
+    /// another ask.
     pub(crate) fn answer(&self, id: u32, result: Result<wit::Reply, wit::LookupError>) {
-        let waker = {
-            let mut asks = self.asks.borrow_mut();
-            let Some(state) = asks.get_mut(id as usize) else { return };
-            if !matches!(state, AskState::Waiting(_)) {
-                return;
-            }
-            std::mem::replace(state, AskState::Answered(result))
+        let waiting = match self.asks.borrow_mut().get_mut(id as usize) {
+            None => return,
+            Some(state @ AskState::Waiting(_)) => Some(std::mem::replace(state, AskState::Answered(result))),
+            Some(_) => None,
         };
-        if let AskState::Waiting(waker) = waker {
+        self.open.set(self.open.get().saturating_sub(1));
+        self.held_back.take().into_iter().for_each(Waker::wake);
+        if let Some(AskState::Waiting(waker)) = waiting {
             waker.wake();
         }
     }
 
-    fn ask(&self, question: Question, waker: Waker) -> u32 {
+    /// Asks, or hands the question back if it has to wait; `waker` is then told when to try again.
+    fn ask(&self, question: Question, waker: &Waker) -> Result<u32, Question> {
+        if self.open.get() >= ASKS_OPEN_MAX {
+            let mut held_back = self.held_back.borrow_mut();
+            if !held_back.iter().any(|known| known.will_wake(waker)) {
+                held_back.push(waker.clone());
+            }
+            return Err(question);
+        }
+        self.open.set(self.open.get() + 1);
         let mut asks = self.asks.borrow_mut();
         let id = asks.len() as u32;
-        asks.push(AskState::Waiting(waker));
+        asks.push(AskState::Waiting(waker.clone()));
         let Question { kind, params, body } = question;
         let ask = wit::Ask { ticket: self.number, id, kind, params, body };
         self.instance.outputs.borrow_mut().push(wit::Output::Ask(ask));
-        id
+        Ok(id)
     }
 
     fn take(&self, id: u32, waker: &Waker) -> Poll<Result<wit::Reply, wit::LookupError>> {
@@ -101,7 +123,8 @@ enum Stage {
     Over,
 }
 
-/// A lookup under way; await it. It is asked when it is first polled, and answered in a later turn.
+/// A lookup under way; await it. It is asked when it is first polled, or later where as many as may be are open
+/// already, and it is answered in a later turn.
 ///
 /// Await several at once with [`crate::join`] and [`crate::join_all`]. Its result is the answer, or the
 /// [`crate::LookupError`] that is left when the host's own retries are over. One that is dropped before its answer came
@@ -129,8 +152,10 @@ impl<A> Future for Lookup<A> {
     fn poll(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Self::Output> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Unasked(Ok(question)) => {
-                let id = self.ticket.ask(question, ctx.waker().clone());
-                self.stage = Stage::Asked(id);
+                self.stage = match self.ticket.ask(question, ctx.waker()) {
+                    Ok(id) => Stage::Asked(id),
+                    Err(question) => Stage::Unasked(Ok(question)),
+                };
                 Poll::Pending
             }
             Stage::Unasked(Err(error)) => Poll::Ready(Err(error)),

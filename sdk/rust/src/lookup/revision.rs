@@ -82,10 +82,10 @@ pub enum Slot {
 /// The content of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// The content model: `wikitext`, `wikibase-item`, ...
-    pub model: String,
-    /// The format as a MIME type: `text/x-wiki`, `application/json`, ...
-    pub format: String,
+    /// The content model: `wikitext`, `wikibase-item`, ... None where the wiki does not say.
+    pub model: Option<String>,
+    /// The format as a MIME type: `text/x-wiki`, `application/json`, ... None where the wiki does not say.
+    pub format: Option<String>,
     /// The size of the body in bytes, counted by the host.
     pub size: u64,
     /// SHA-1 in base 36, 31 characters, as in events; computed by the host from the bytes.
@@ -135,10 +135,10 @@ struct Document<'a> {
 struct SlotDocument<'a> {
     #[serde(default)]
     hidden: bool,
-    #[serde(borrow, default)]
-    model: Text<'a>,
-    #[serde(borrow, default)]
-    format: Text<'a>,
+    #[serde(borrow)]
+    model: Option<Text<'a>>,
+    #[serde(borrow)]
+    format: Option<Text<'a>>,
     #[serde(default)]
     size: u64,
     #[serde(borrow, default)]
@@ -157,8 +157,8 @@ fn read(reply: Reply) -> Result<Revision, LookupError> {
         };
         let slot = body.map_or(Slot::Hidden, |body| {
             Slot::Visible(Content {
-                model: slot.model.to_string(),
-                format: slot.format.to_string(),
+                model: slot.model.as_ref().map(Text::to_string),
+                format: slot.format.as_ref().map(Text::to_string),
                 size: slot.size,
                 sha1: slot.sha1.to_string(),
                 body,

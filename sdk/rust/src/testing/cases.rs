@@ -24,7 +24,7 @@
 //! # }
 //! // In a test, which cargo starts in the folder of the plugin's Cargo.toml.
 //! let count = millrace_sdk::testing::cases::run::<BigPages>("tests/cases");
-//! assert!(count >= 3, "{count} cases");
+//! assert_eq!(count, 3);
 //! ```
 //!
 //! Lines of `expected.jsonl`:
@@ -37,6 +37,7 @@
 //! ```
 //!
 //! Events run one after the other in one instance. Documents are compared as JSON; a `message` only when it is given.
+//! What is emitted and cannot be written is `{"fail": {"kind": "output_invalid"}}`.
 
 use super::{Decided, Decision, Emitted, Host, Recording};
 use crate::{Failure, Plugin};
@@ -90,11 +91,11 @@ struct ExpectedFailure {
     after_ms: Option<u32>,
 }
 
-/// Runs every folder in `folder` whose `case.json` names the plugin `P`, and returns how many there are: compare it
-/// with what you expect, because none at all is no failure.
+/// Runs every folder in `folder` whose `case.json` names the plugin `P`, and returns how many there are.
 ///
 /// # Panics
-/// When a case does not end as expected or cannot be read: with all of them, by name. When `folder` cannot be read.
+/// When a case does not end as expected or cannot be read: with all of them, by name. When `folder` cannot be read, and
+/// when none of its folders names the plugin.
 #[track_caller]
 #[expect(clippy::panic, reason = "how a test fails")]
 pub fn run<P: Plugin>(folder: impl AsRef<Path>) -> usize {
@@ -108,6 +109,7 @@ pub fn run<P: Plugin>(folder: impl AsRef<Path>) -> usize {
         }
     }
     assert!(wrong.is_empty(), "cases of {plugin}:{wrong}");
+    assert!(count > 0, "no folder in {} has a case.json with the plugin {plugin}", folder.as_ref().display());
     count
 }
 
@@ -170,6 +172,8 @@ fn compare(decided: &Decided, expected: &Expected) -> Result<(), String> {
             if reason == word => {}
         (Decision::Fail(failure), Expected { fail: Some(wanted), emit: None, skip: None, retry: None, .. })
             if suits(failure, wanted) => {}
+        (Decision::OutputInvalid(reason), Expected { fail: Some(wanted), emit: None, skip: None, retry: None, .. })
+            if suits(&Failure::new("output_invalid", reason), wanted) => {}
         (
             Decision::Retry(after_ms, failure),
             Expected { retry: Some(wanted), emit: None, skip: None, fail: None, .. },
@@ -221,3 +225,6 @@ fn difference(found: &Value, wanted: &Value, path: String) -> Option<String> {
         _ => Some(format!("{path} is {} instead of {}", json!(found), json!(wanted))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,11 @@ pub(crate) fn blob(id: u64) -> Option<Vec<u8>> {
     DESK.with_borrow(|desk| desk.blobs.get(&id).cloned())
 }
 
+/// Whether there is such a blob, and its event is not done.
+pub(crate) fn has_blob(id: u64) -> bool {
+    DESK.with_borrow(|desk| desk.blobs.contains_key(&id))
+}
+
 /// Ends all blobs, and hands out what was written since the last time.
 pub(crate) fn clear() -> Report {
     DESK.with_borrow_mut(|desk| {

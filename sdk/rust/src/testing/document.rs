@@ -1,153 +1,180 @@
-//! What the host does with documents, done with `serde_json::Value`: cut an event down to the declared fields, and apply
-//! edits. Simple rather than fast, and apart from the host's own code, so that each can find the other's mistakes.
+//! Edits of a document, by the rules of a host: which paths lead somewhere, and what must not be destroyed. Done with
+//! `serde_json::Value`; simple rather than fast, and apart from the host's own code, so that each can find the other's
+//! mistakes.
 
-use serde_json::{Map, Value};
+use super::json::{LEVELS_MAX, levels};
+use super::projection::{Projection, Seen, steps};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
-/// The document cut down to `fields`; all of it for `None`.
-pub(super) fn project(document: &Value, fields: Option<&[String]>) -> Value {
-    let Some(fields) = fields else { return document.clone() };
-    let mut cut = Value::Object(Map::new());
-    for field in fields {
-        if let Some(value) = document.pointer(field)
-            && let Some(place) = make(&mut cut, &names(field))
-        {
-            *place = value.clone();
+/// A document while it is edited.
+#[derive(Clone, Debug)]
+pub(super) struct Draft(Part);
+
+#[derive(Clone, Debug)]
+enum Part {
+    Object(BTreeMap<String, Part>),
+    Array(Vec<Part>),
+    /// A scalar, or an object or array without anything in it. `Whose` is known of these only: an object is the
+    /// input's if anything in it is.
+    Leaf(Value, Whose),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Whose {
+    Inputs,
+    Plugins,
+}
+
+impl Draft {
+    /// The input document.
+    pub(super) fn of(document: &Value) -> Self {
+        Self(Part::of(document.clone(), Whose::Inputs))
+    }
+
+    /// Sets the value at `path`, for a plugin that sees `projection` of the input.
+    ///
+    /// # Errors
+    /// A path that is no pointer to a field, leads through a scalar or to no element, more levels than a document may
+    /// have, or an object that holds something of the input that the plugin did not see, although it saw some of it.
+    pub(super) fn set(&mut self, path: &str, value: Value, projection: &Projection) -> Result<(), String> {
+        let steps = steps(path)?;
+        if steps.len() + levels(&value) > LEVELS_MAX {
+            return Err(format!("set {path}: more than {LEVELS_MAX} levels"));
         }
+        let value = Part::of(value, Whose::Plugins);
+        self.0.set(&steps, value, projection.root()).map_err(|reason| format!("set {path}: {reason}"))
     }
-    cut
+
+    /// Removes what is at `path`, if anything is.
+    ///
+    /// # Errors
+    /// A path that is no pointer to a field or leads through a scalar.
+    pub(super) fn remove(&mut self, path: &str) -> Result<(), String> {
+        self.0.remove(&steps(path)?).map_err(|reason| format!("remove {path}: {reason}"))
+    }
+
+    /// The document as it is now.
+    pub(super) fn finish(self) -> Value {
+        self.0.into_value()
+    }
 }
 
-/// Sets the value at `path`.
-///
-/// # Errors
-/// A path that is empty, leads through a scalar or to no index of an array, or an object that `fields` had cut.
-pub(super) fn set(document: &mut Value, path: &str, value: Value, fields: Option<&[String]>) -> Result<(), String> {
-    let known = |field: &String| path == field || path.strip_prefix(field.as_str()).is_some_and(|r| r.starts_with('/'));
-    let is_seen = fields.is_none_or(|fields| fields.iter().any(known));
-    if !is_seen && document.pointer(path).is_some_and(Value::is_object) {
-        return Err(format!("set {path}: an object of which the plugin does not see all: declare it in `fields`"));
-    }
-    let names = checked_names(path)?;
-    let place = make(document, &names).ok_or_else(|| format!("set {path}: leads through a scalar or to no index"))?;
-    *place = value;
-    Ok(())
-}
+const THROUGH_SCALAR: &str = "the path goes through a value that is neither object nor array";
 
-/// Removes what is at `path`, if anything is.
-///
-/// # Errors
-/// A path that is empty.
-pub(super) fn remove(document: &mut Value, path: &str) -> Result<(), String> {
-    let names = checked_names(path)?;
-    let Some(last) = names.last() else { return Ok(()) };
-    let parent = path.rfind('/').and_then(|at| path.get(..at)).unwrap_or_default();
-    match document.pointer_mut(parent) {
-        Some(Value::Object(map)) => drop(map.remove(last)),
-        Some(Value::Array(list)) => {
-            if let Some(index) = last.parse().ok().filter(|index| *index < list.len()) {
-                list.remove(index);
+impl Part {
+    fn of(value: Value, whose: Whose) -> Self {
+        match value {
+            Value::Object(members) if !members.is_empty() => {
+                Self::Object(members.into_iter().map(|(name, value)| (name, Self::of(value, whose))).collect())
             }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-fn checked_names(path: &str) -> Result<Vec<String>, String> {
-    if path.starts_with('/') {
-        Ok(names(path))
-    } else {
-        Err(format!("path {path:?} is no JSON Pointer below the root"))
-    }
-}
-
-fn names(pointer: &str) -> Vec<String> {
-    pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")).collect()
-}
-
-/// The place that `names` lead to, with missing parents made as objects.
-fn make<'a>(value: &'a mut Value, names: &[String]) -> Option<&'a mut Value> {
-    let Some((name, rest)) = names.split_first() else { return Some(value) };
-    let next = match value {
-        Value::Object(map) => map.entry(name.as_str()).or_insert(if rest.is_empty() { Value::Null } else { empty() }),
-        Value::Array(list) => {
-            if name == "-" {
-                list.push(empty());
+            Value::Array(elements) if !elements.is_empty() => {
+                Self::Array(elements.into_iter().map(|value| Self::of(value, whose)).collect())
             }
-            let index = if name == "-" { list.len() - 1 } else { name.parse().ok()? };
-            list.get_mut(index)?
+            leaf => Self::Leaf(leaf, whose),
         }
-        _ => return None,
-    };
-    make(next, rest)
+    }
+
+    fn into_value(self) -> Value {
+        match self {
+            Self::Object(members) => {
+                Value::Object(members.into_iter().map(|(name, part)| (name, part.into_value())).collect())
+            }
+            Self::Array(parts) => Value::Array(parts.into_iter().map(Self::into_value).collect()),
+            Self::Leaf(value, _) => value,
+        }
+    }
+
+    fn empty_object() -> Self {
+        Self::Object(BTreeMap::new())
+    }
+
+    /// Makes an empty object or array one that something can be put into.
+    fn open(&mut self) {
+        match self {
+            Self::Leaf(Value::Object(_), _) => *self = Self::empty_object(),
+            Self::Leaf(Value::Array(_), _) => *self = Self::Array(Vec::new()),
+            Self::Object(_) | Self::Array(_) | Self::Leaf(..) => {}
+        }
+    }
+
+    fn set(&mut self, steps: &[String], value: Self, seen: Seen<'_>) -> Result<(), String> {
+        let Some((name, rest)) = steps.split_first() else {
+            if self.holds_unseen(&seen) {
+                return Err(
+                    "an object of which the plugin saw a part only: set its fields, or declare all of it".into()
+                );
+            }
+            *self = value;
+            return Ok(());
+        };
+        self.open();
+        match self {
+            Self::Object(members) => {
+                members.entry(name.clone()).or_insert_with(Self::empty_object).set(rest, value, seen.below(name))
+            }
+            Self::Array(parts) => {
+                if name == "-" {
+                    parts.push(Self::empty_object());
+                }
+                let at = if name == "-" { Some(parts.len() - 1) } else { index(name) };
+                let part = at.and_then(|at| parts.get_mut(at)).ok_or("there is no such element of the array")?;
+                part.set(rest, value, seen.element())
+            }
+            Self::Leaf(..) => Err(THROUGH_SCALAR.into()),
+        }
+    }
+
+    fn remove(&mut self, steps: &[String]) -> Result<(), String> {
+        let Some((name, rest)) = steps.split_first() else { return Ok(()) };
+        self.open();
+        match self {
+            Self::Object(members) if rest.is_empty() => {
+                members.remove(name);
+                Ok(())
+            }
+            Self::Object(members) => members.get_mut(name).map_or(Ok(()), |part| part.remove(rest)),
+            Self::Array(parts) => {
+                let Some(at) = index(name).filter(|at| *at < parts.len()) else { return Ok(()) };
+                if rest.is_empty() {
+                    parts.remove(at);
+                    return Ok(());
+                }
+                parts.get_mut(at).map_or(Ok(()), |part| part.remove(rest))
+            }
+            Self::Leaf(..) => Err(THROUGH_SCALAR.into()),
+        }
+    }
+
+    /// Whether this is an object of which the plugin saw some, and that holds something which it did not see.
+    fn holds_unseen(&self, seen: &Seen<'_>) -> bool {
+        let (Seen::Some(_), Self::Object(members)) = (seen, self) else { return false };
+        members.iter().any(|(name, part)| match (seen.below(name), part) {
+            (Seen::Whole, _) => false,
+            (Seen::Nothing, _) => part.holds_inputs(),
+            // A pointer goes on where this scalar ends, so the plugin did not get it.
+            (Seen::Some(_), Self::Leaf(value, whose)) => {
+                *whose == Whose::Inputs && !value.is_object() && !value.is_array()
+            }
+            (below @ Seen::Some(_), _) => part.holds_unseen(&below),
+        })
+    }
+
+    /// Whether anything in it is the input's.
+    fn holds_inputs(&self) -> bool {
+        match self {
+            Self::Object(members) => members.values().any(Self::holds_inputs),
+            Self::Array(parts) => parts.iter().any(Self::holds_inputs),
+            Self::Leaf(_, whose) => *whose == Whose::Inputs,
+        }
+    }
 }
 
-fn empty() -> Value {
-    Value::Object(Map::new())
+/// An array index as RFC 6901 §4 writes it: digits without leading zeros.
+fn index(name: &str) -> Option<usize> {
+    let is_canonical = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    if is_canonical { name.parse().ok() } else { None }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[track_caller]
-    fn check_set(path: &str, fields: Option<&[&str]>, expected: Result<Value, &str>) {
-        let mut document = json!({"a": {"b": 1, "c": {"d": 2}}, "l": [1, {"x": 1}], "s": "t"});
-        let fields: Option<Vec<String>> = fields.map(|f| f.iter().map(|f| (*f).to_owned()).collect());
-        let result = set(&mut document, path, json!(9), fields.as_deref()).map(|()| document);
-        match (result, expected) {
-            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{path}"),
-            (Err(found), Err(expected)) => assert!(found.contains(expected), "{path}: {found}"),
-            (found, expected) => panic!("{path}: {found:?} instead of {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn a_set_makes_its_parents_and_keeps_the_rest() {
-        check_set("/a/b", None, Ok(json!({"a": {"b": 9, "c": {"d": 2}}, "l": [1, {"x": 1}], "s": "t"})));
-        check_set("/n/m", None, Ok(json!({"a": {"b": 1, "c": {"d": 2}}, "l": [1, {"x": 1}], "s": "t", "n": {"m": 9}})));
-        check_set("/l/-", None, Ok(json!({"a": {"b": 1, "c": {"d": 2}}, "l": [1, {"x": 1}, 9], "s": "t"})));
-        check_set("/l/1/x", None, Ok(json!({"a": {"b": 1, "c": {"d": 2}}, "l": [1, {"x": 9}], "s": "t"})));
-    }
-
-    #[test]
-    fn a_set_that_breaks_a_rule_is_an_error() {
-        check_set("", None, Err("no JSON Pointer"));
-        check_set("a", None, Err("no JSON Pointer"));
-        check_set("/s/x", None, Err("scalar"));
-        check_set("/l/2", None, Err("no index"));
-        check_set("/a", Some(&["/a/b"]), Err("does not see all"));
-        check_set("/a/c", Some(&["/a/b"]), Err("does not see all"));
-        check_set("/a/b", Some(&["/s"]), Ok(json!({"a": {"b": 9, "c": {"d": 2}}, "l": [1, {"x": 1}], "s": "t"})));
-        check_set("/a/c", Some(&["/a"]), Ok(json!({"a": {"b": 1, "c": 9}, "l": [1, {"x": 1}], "s": "t"})));
-    }
-
-    #[track_caller]
-    fn check_remove(path: &str, expected: Value) {
-        let mut document = json!({"a": {"b": 1}, "l": [1, 2]});
-        remove(&mut document, path).unwrap();
-        assert_eq!(document, expected, "{path}");
-    }
-
-    #[test]
-    fn removing_what_is_not_there_does_nothing() {
-        check_remove("/a/b", json!({"a": {}, "l": [1, 2]}));
-        check_remove("/l/0", json!({"a": {"b": 1}, "l": [2]}));
-        check_remove("/a/x", json!({"a": {"b": 1}, "l": [1, 2]}));
-        check_remove("/x/y", json!({"a": {"b": 1}, "l": [1, 2]}));
-        check_remove("/l/2", json!({"a": {"b": 1}, "l": [1, 2]}));
-    }
-
-    #[test]
-    fn a_projection_keeps_the_declared_fields_only() {
-        let document = json!({"a": {"b": 1, "c": {"d": 2}}, "s": "t"});
-        let cut = |fields: &[&str]| {
-            let fields: Vec<String> = fields.iter().map(|f| (*f).to_owned()).collect();
-            project(&document, Some(&fields))
-        };
-        assert_eq!(cut(&[]), json!({}));
-        assert_eq!(cut(&["/a/c", "/x/y"]), json!({"a": {"c": {"d": 2}}}));
-        assert_eq!(project(&document, None), document);
-    }
-}
+mod tests;

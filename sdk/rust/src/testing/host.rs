@@ -1,81 +1,42 @@
-//! The host of a test: one plugin, one event at a time, answers from recordings, the contract's rules checked.
+//! The host of a test: one plugin, one event at a time, answers from recordings. The contract's rules are checked by
+//! `rules`, documents are edited by `document`.
 
-use super::desk::{self, Report};
-use super::document;
+use super::decided::{Decided, Decision, Emitted};
+use super::desk;
+use super::document::Draft;
+use super::json;
+use super::projection::Projection;
+use super::record::Record;
 use super::recording::Recording;
+use super::rules::Rules;
 use crate::bindings::millrace::plugin::types as wit;
 use crate::executor::Executor;
 use crate::{Describe, Failure, Plugin};
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The inline limit of the contract: larger documents come as a blob.
 const INLINE_BYTES_MAX: usize = 256 * 1024;
+
+/// The kinds of lookup that have no body; a newer host may know others that have one.
+const KINDS_WITHOUT_BODY: [&str; 4] = ["revision", "compare", "html", "query"];
 
 /// A host that runs one plugin in a test: one instance, one event at a time.
 pub struct Host<P> {
     executor: Executor<P>,
     describe: Describe,
+    /// What the plugin sees, by input.
+    projections: BTreeMap<String, Projection>,
     recordings: Vec<Recording>,
     now_ms: u64,
     tickets: u64,
 }
 
-/// What became of an event.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decided {
-    /// The outcome.
-    pub decision: Decision,
-    /// Kind and params of every ask, in order.
-    pub asks: Vec<(String, Value)>,
-    /// What was logged and counted.
-    pub report: Report,
-}
-
-/// The outcome of an event.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Decision {
-    /// These events, in this order.
-    Emit(Vec<Emitted>),
-    /// Nothing, for this reason.
-    Skip(String),
-    /// Another attempt, after at least so many milliseconds if it says so. It is not made here.
-    Retry(Option<u32>, Failure),
-    /// An error event.
-    Fail(Failure),
-    /// The plugin broke a rule of the contract, and which one: the real host would make an error event of it.
-    Fault(String),
-}
-
-/// One emitted event.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Emitted {
-    /// The output's name.
-    pub output: String,
-    /// The whole document, patches applied, before the host's envelope; none is a tombstone.
-    pub document: Option<Value>,
-    /// The key, if the plugin gave one.
-    pub key: Option<Vec<u8>>,
-    /// Names and values of headers, in order.
-    pub headers: Vec<(String, Vec<u8>)>,
-}
-
-impl Decided {
-    /// The emitted documents, tombstones left out; none for any other outcome.
-    pub fn documents(&self) -> Vec<Value> {
-        match &self.decision {
-            Decision::Emit(emitted) => emitted.iter().filter_map(|e| e.document.clone()).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// The kind of the failure, if the event failed.
-    pub fn failure_kind(&self) -> Option<&str> {
-        match &self.decision {
-            Decision::Fail(failure) => Some(&failure.kind),
-            _ => None,
-        }
-    }
+/// What one event asked, as a test gets to see it.
+#[derive(Default)]
+struct Asked {
+    asks: Vec<(String, Value)>,
+    bodies: Vec<Option<Vec<u8>>>,
 }
 
 impl<P: Plugin> Host<P> {
@@ -83,10 +44,16 @@ impl<P: Plugin> Host<P> {
     /// 1,700,000,000,000 ms (14 November 2023) until [`Host::set_now_ms`].
     ///
     /// # Errors
-    /// What serde or [`Plugin::new`] says against the settings.
+    /// What serde or [`Plugin::new`] says against the settings; a field in `describe` that is no JSON Pointer.
     pub fn new(settings: Value) -> Result<Self, String> {
         let executor = Executor::configure(&settings.to_string())?;
-        Ok(Self { executor, describe: P::describe(), recordings: Vec::new(), now_ms: 1_700_000_000_000, tickets: 0 })
+        let describe = P::describe();
+        let mut projections = BTreeMap::new();
+        for (name, input) in &describe.inputs {
+            let projection = Projection::of(input.fields.as_deref());
+            projections.insert(name.clone(), projection.map_err(|error| format!("describe: input {name}: {error}"))?);
+        }
+        Ok(Self { executor, describe, projections, recordings: Vec::new(), now_ms: 1_700_000_000_000, tickets: 0 })
     }
 
     /// Adds a recorded answer. The first that suits an ask is given. An ask that none suits fails the event with the
@@ -103,146 +70,187 @@ impl<P: Plugin> Host<P> {
 
     /// Runs one event to its end. `Value::Null` is a tombstone. The record lies in topic `test.<input>`, partition 0,
     /// at offsets that count from 1; it has the clock's time, no key and no headers, and it is the first attempt.
+    /// [`Host::run_record`] takes another one.
     ///
     /// # Panics
     /// When the plugin does, and when it reads a blob of an event that is done.
     pub fn run(&mut self, input: &str, event: &Value) -> Decided {
-        self.tickets += 1;
-        let mut asks = Vec::new();
-        let decision = self.drive(input, event, &mut asks).unwrap_or_else(Decision::Fault);
-        Decided { decision, asks, report: desk::clear() }
+        self.run_record(input, &Record::new(event))
     }
 
-    fn drive(&mut self, input: &str, event: &Value, asks: &mut Vec<(String, Value)>) -> Result<Decision, String> {
-        let mut inputs = vec![self.event(input, event)?];
-        let mut ids = BTreeSet::new();
+    /// Runs the event of one record to its end.
+    ///
+    /// # Panics
+    /// As [`Host::run`].
+    pub fn run_record(&mut self, input: &str, record: &Record) -> Decided {
+        self.tickets += 1;
+        let mut asked = Asked::default();
+        let decision = self.drive(input, record, &mut asked).unwrap_or_else(Decision::Fault);
+        Decided { decision, asks: asked.asks, bodies: asked.bodies, report: desk::clear() }
+    }
+
+    fn drive(&mut self, input: &str, record: &Record, asked: &mut Asked) -> Result<Decision, String> {
+        let mut inputs = vec![self.event(input, record)?];
+        let mut rules = Rules::new(&self.describe, self.tickets);
         let mut was_empty = false;
         loop {
             let outputs = self.executor.turn(self.now_ms, std::mem::take(&mut inputs));
-            let mut done = None;
+            rules.check(&outputs)?;
+            let (mut done, mut asks) = (None, Vec::new());
             for output in outputs {
                 match output {
-                    wit::Output::Done(one) if done.is_some() => return Err(format!("two `done` for {}", one.ticket)),
                     wit::Output::Done(one) => done = Some(one.outcome),
-                    wit::Output::Ask(ask) if !ids.insert(ask.id) => return Err(format!("ask {} twice", ask.id)),
-                    wit::Output::Ask(ask) => match self.answer(ask, asks)? {
-                        Some(answer) => inputs.push(wit::Input::Answer(answer)),
-                        None => {
-                            let (kind, params) = asks.last().cloned().unwrap_or_default();
-                            let failure = Failure::new("unrecorded", format!("no recording suits {kind} {params}"));
-                            return Ok(Decision::Fail(failure));
-                        }
-                    },
+                    wit::Output::Ask(ask) => asks.push(ask),
                 }
             }
-            match done {
-                Some(outcome) => return self.decision(input, event, outcome),
-                None if inputs.is_empty() && was_empty => return Err("stalled: neither done nor asking".to_owned()),
-                None => was_empty = inputs.is_empty(),
+            if let Some(outcome) = done {
+                // What the ticket still asks is withdrawn.
+                return Ok(self.decision(input, &record.document, outcome));
             }
+            for ask in asks {
+                let (ticket, id) = (ask.ticket, ask.id);
+                let Some(result) = answer(&self.recordings, ask, asked) else {
+                    let (kind, params) = asked.asks.last().cloned().unwrap_or_default();
+                    let message = format!("no recording suits {kind} {params}");
+                    return Ok(Decision::Fail(Failure::new("unrecorded", message)));
+                };
+                inputs.push(wit::Input::Answer(wit::Answer { ticket, id, result }));
+                rules.answered();
+            }
+            if inputs.is_empty() && was_empty {
+                return Err("stalled: neither done nor asking".to_owned());
+            }
+            was_empty = inputs.is_empty();
         }
     }
 
-    fn fields(&self, input: &str) -> Result<Option<&[String]>, String> {
+    fn event(&self, input: &str, record: &Record) -> Result<wit::Input, String> {
         let described = self.describe.inputs.get(input).ok_or_else(|| format!("input {input} is not in `describe`"))?;
-        Ok(described.fields.as_deref())
-    }
-
-    fn event(&self, input: &str, event: &Value) -> Result<wit::Input, String> {
-        let fields = self.fields(input)?;
-        let value = (!event.is_null()).then(|| payload(document::project(event, fields).to_string().into_bytes()));
+        let value = match &record.document {
+            Value::Null => None,
+            event @ Value::Object(_) => {
+                let shown = self.projections.get(input).map_or_else(|| event.clone(), |fields| fields.cut(event));
+                Some(payload(shown.to_string().into_bytes()))
+            }
+            other => return Err(format!("an event is a JSON object, and no plugin gets to see {other}")),
+        };
+        let headers = record.headers.iter().filter(|(name, _)| described.headers.contains(name));
+        let headers = headers.map(|(name, value)| wit::Header { name: name.clone(), value: value.clone() });
+        let source = record.source.clone();
+        let (topic, partition, offset) = source.unwrap_or_else(|| (format!("test.{input}"), 0, self.tickets));
         Ok(wit::Input::Event(wit::Event {
             ticket: self.tickets,
             input: input.to_owned(),
-            source: wit::Source { topic: format!("test.{input}"), partition: 0, offset: self.tickets },
-            timestamp_ms: self.now_ms as i64,
-            key: None,
+            source: wit::Source { topic, partition, offset },
+            timestamp_ms: record.timestamp_ms.unwrap_or(self.now_ms as i64),
+            key: record.key.clone(),
             value,
-            headers: Vec::new(),
-            attempt: 1,
+            headers: headers.collect(),
+            attempt: record.attempt,
         }))
     }
 
-    fn answer(&self, ask: wit::Ask, asks: &mut Vec<(String, Value)>) -> Result<Option<wit::Answer>, String> {
-        if ask.ticket != self.tickets {
-            return Err(format!("ask of ticket {}, which is not open", ask.ticket));
-        }
-        if !self.describe.lookups.contains(&ask.kind) {
-            return Err(format!("lookup {} is not in `describe`", ask.kind));
-        }
-        let params: Value = serde_json::from_str(&ask.params).map_err(|e| format!("params of {}: {e}", ask.kind))?;
-        asks.push((ask.kind.clone(), params.clone()));
-        let recording = self.recordings.iter().find(|recording| recording.suits(&ask.kind, &params));
-        let result = recording.map(|recording| match recording.result() {
-            Ok(reply) => Ok(wit::Reply {
-                document: payload(reply.document.to_string().into_bytes()),
-                blobs: reply.blobs.into_iter().map(|text| blob(text.into_bytes())).collect(),
-            }),
-            Err(error) => Err(wit::LookupError { kind: error.kind, message: error.message }),
-        });
-        Ok(result.map(|result| wit::Answer { ticket: ask.ticket, id: ask.id, result }))
-    }
-
-    fn decision(&self, input: &str, event: &Value, outcome: wit::Outcome) -> Result<Decision, String> {
-        Ok(match outcome {
+    fn decision(&self, input: &str, event: &Value, outcome: wit::Outcome) -> Decision {
+        match outcome {
             wit::Outcome::Skip(reason) => Decision::Skip(reason),
             wit::Outcome::Retry(hint) => Decision::Retry(hint.after_ms, failure(hint.failure)),
             wit::Outcome::Fail(said) => Decision::Fail(failure(said)),
-            wit::Outcome::Emit(emissions) if emissions.is_empty() => return Err("an empty `emit`".to_owned()),
             wit::Outcome::Emit(emissions) => {
                 let emitted = emissions.into_iter().map(|emission| self.emitted(input, event, emission));
-                Decision::Emit(emitted.collect::<Result<_, _>>()?)
+                emitted.collect::<Result<_, _>>().map_or_else(Decision::OutputInvalid, Decision::Emit)
             }
-        })
+        }
     }
 
+    /// The emission as it would be written; an error is why it cannot be.
     fn emitted(&self, input: &str, event: &Value, emission: wit::Emission) -> Result<Emitted, String> {
-        if !self.describe.outputs.contains_key(&emission.output) {
-            return Err(format!("output {} is not in `describe`", emission.output));
+        if let Some(header) = emission.headers.iter().find(|header| header.name.starts_with("millrace-")) {
+            return Err(format!("header {}: names that begin with `millrace-` are the host's", header.name));
         }
         let document = match emission.document {
             wit::Document::Tombstone => None,
-            wit::Document::Whole(pieces) => Some(json_value(&pieces, "a whole document")?),
-            wit::Document::Patch(_) if event.is_null() => return Err("a patch of a tombstone".to_owned()),
-            wit::Document::Patch(edits) => Some(patched(event, edits, self.fields(input)?)?),
+            wit::Document::Whole(pieces) => Some(whole(&pieces)?),
+            wit::Document::Patch(_) if event.is_null() => {
+                return Err("a patch of a tombstone: there is no document to edit".to_owned());
+            }
+            wit::Document::Patch(edits) => {
+                Some(patched(event, edits, &self.projections.get(input).cloned().unwrap_or_default())?)
+            }
         };
+        let is_meta_good = |document: &Value| document.get("meta").is_none_or(Value::is_object);
+        if !document.as_ref().is_none_or(is_meta_good) {
+            return Err("`meta` must be an object or absent: the host writes into it".to_owned());
+        }
         let headers = emission.headers.into_iter().map(|h| (h.name, h.value.unwrap_or_default())).collect();
         Ok(Emitted { output: emission.output, document, key: emission.key, headers })
     }
 }
 
-fn patched(event: &Value, edits: Vec<wit::Edit>, fields: Option<&[String]>) -> Result<Value, String> {
-    let mut document = event.clone();
+/// The answer to one ask; none if none was recorded.
+fn answer(recordings: &[Recording], ask: wit::Ask, asked: &mut Asked) -> Option<Result<wit::Reply, wit::LookupError>> {
+    let params = serde_json::from_str(&ask.params).unwrap_or_else(|_| Value::String(ask.params.clone()));
+    let body = if ask.body.is_empty() { Ok(None) } else { joined(&ask.body).map(Some) };
+    asked.asks.push((ask.kind.clone(), params.clone()));
+    asked.bodies.push(body.clone().unwrap_or_default());
+    let body = match body {
+        Err(message) => return Some(Err(invalid(message))),
+        Ok(Some(_)) if KINDS_WITHOUT_BODY.contains(&ask.kind.as_str()) => {
+            return Some(Err(invalid(format!("a lookup of the kind {} has no body", ask.kind))));
+        }
+        Ok(_) if !params.is_object() => {
+            return Some(Err(invalid(format!("params of {}: no JSON object", ask.kind))));
+        }
+        Ok(body) => body,
+    };
+    let recording = recordings.iter().find(|recording| recording.suits(&ask.kind, &params, body.as_deref()))?;
+    Some(match recording.result() {
+        Ok(reply) => Ok(wit::Reply {
+            document: payload(reply.document.to_string().into_bytes()),
+            blobs: reply.blobs.into_iter().map(|text| blob(text.into_bytes())).collect(),
+        }),
+        Err(error) => Err(wit::LookupError { kind: error.kind, message: error.message }),
+    })
+}
+
+fn invalid(message: String) -> wit::LookupError {
+    wit::LookupError { kind: "invalid".to_owned(), message }
+}
+
+/// The new document that pieces are.
+fn whole(pieces: &[wit::Piece]) -> Result<Value, String> {
+    let document = json::parse(&joined(pieces)?).map_err(|error| format!("a new document: {error}"))?;
+    if document.is_object() { Ok(document) } else { Err("a new document must be a JSON object".to_owned()) }
+}
+
+fn patched(event: &Value, edits: Vec<wit::Edit>, projection: &Projection) -> Result<Value, String> {
+    let mut draft = Draft::of(event);
     for edit in edits {
         match edit.change {
-            wit::Change::Remove => document::remove(&mut document, &edit.path)?,
+            wit::Change::Remove => draft.remove(&edit.path)?,
             wit::Change::Set(pieces) => {
-                let value = json_value(&pieces, &format!("set {}", edit.path))?;
-                document::set(&mut document, &edit.path, value, fields)?;
+                let value = json::parse(&joined(&pieces)?).map_err(|error| format!("set {}: {error}", edit.path))?;
+                draft.set(&edit.path, value, projection)?;
             }
         }
     }
-    Ok(document)
+    Ok(draft.finish())
 }
 
-/// Pieces as the one JSON value that they must be.
-fn json_value(pieces: &[wit::Piece], place: &str) -> Result<Value, String> {
+/// The bytes that pieces are; `rules` has made sure that their blobs are there.
+fn joined(pieces: &[wit::Piece]) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     for piece in pieces {
         match piece {
             wit::Piece::Bytes(part) => bytes.extend_from_slice(part),
-            wit::Piece::Blob(id) => bytes.extend(known_blob(*id)?),
+            wit::Piece::Blob(id) => bytes.extend(desk::blob(*id).unwrap_or_default()),
             wit::Piece::JsonString(id) => {
-                let text = String::from_utf8(known_blob(*id)?).map_err(|e| format!("{place}: blob {id}: {e}"))?;
-                bytes.extend(json!(text).to_string().into_bytes());
+                let text = String::from_utf8(desk::blob(*id).unwrap_or_default());
+                let text = text.map_err(|error| format!("blob {id} as a string: {error}"))?;
+                bytes.extend(Value::String(text).to_string().into_bytes());
             }
         }
     }
-    serde_json::from_slice(&bytes).map_err(|error| format!("{place}: not exactly one JSON value: {error}"))
-}
-
-fn known_blob(id: u64) -> Result<Vec<u8>, String> {
-    desk::blob(id).ok_or_else(|| format!("blob {id} is unknown, or its event is done"))
+    Ok(bytes)
 }
 
 fn blob(bytes: Vec<u8>) -> wit::Blob {
@@ -257,3 +265,6 @@ fn payload(bytes: Vec<u8>) -> wit::Payload {
 fn failure(said: wit::Failure) -> Failure {
     Failure { kind: said.kind, message: said.message, stack: said.stack }
 }
+
+#[cfg(test)]
+mod tests;

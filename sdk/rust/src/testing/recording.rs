@@ -23,6 +23,8 @@ use serde_json::{Value, json};
 pub struct Recording {
     kind: String,
     params: Value,
+    #[serde(skip)]
+    body: Option<Vec<u8>>,
     reply: Option<RecordedReply>,
     error: Option<RecordedError>,
 }
@@ -47,20 +49,28 @@ impl Recording {
     /// names by index. `{}` suits every ask of the kind.
     pub fn answer<'a>(kind: &str, params: Value, document: Value, blobs: impl IntoIterator<Item = &'a str>) -> Self {
         let reply = RecordedReply { document, blobs: blobs.into_iter().map(str::to_owned).collect() };
-        Self { kind: kind.to_owned(), params, reply: Some(reply), error: None }
+        Self { kind: kind.to_owned(), params, body: None, reply: Some(reply), error: None }
     }
 
     /// Asks of `kind` whose params have at least all of `params`, a JSON object, get this error; `error` is the
     /// contract's word: `missing`, `denied`, `too-large`, `unavailable` or `invalid`.
     pub fn error(kind: &str, params: Value, error: &str, message: &str) -> Self {
         let error = RecordedError { kind: error.to_owned(), message: message.to_owned() };
-        Self { kind: kind.to_owned(), params, reply: None, error: Some(error) }
+        Self { kind: kind.to_owned(), params, body: None, reply: None, error: Some(error) }
+    }
+
+    /// Only asks with exactly this body get the answer; unless this is called, asks with any body or none do.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
     }
 
     /// Whether this answers that ask.
-    pub(super) fn suits(&self, kind: &str, params: &Value) -> bool {
+    pub(super) fn suits(&self, kind: &str, params: &Value, body: Option<&[u8]>) -> bool {
         let (Value::Object(recorded), Value::Object(asked)) = (&self.params, params) else { return false };
-        self.kind == kind && recorded.iter().all(|(name, value)| asked.get(name) == Some(value))
+        self.kind == kind
+            && recorded.iter().all(|(name, value)| asked.get(name) == Some(value))
+            && self.body.as_deref().is_none_or(|recorded| body == Some(recorded))
     }
 
     /// What is given; a recording with neither a reply nor an error says so.
