@@ -40,6 +40,13 @@ pub struct PartitionProgress {
     pub metadata: String,
 }
 
+impl PartitionProgress {
+    /// Whether the two say the same of the same partition. The leader epoch is no part of it: a commit fills it in.
+    pub fn is_of(&self, other: &Self) -> bool {
+        (&self.partition, self.offset, &self.metadata) == (&other.partition, other.offset, &other.metadata)
+    }
+}
+
 /// What waits to be committed, and what may be. Shared by the poll thread, the commit thread and deliveries.
 #[derive(Debug, Default)]
 pub(crate) struct Board {

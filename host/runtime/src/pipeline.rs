@@ -107,7 +107,7 @@ impl State {
     fn committed(&mut self, progress: &[PartitionProgress]) -> Option<Instant> {
         let mut since = None;
         for committed in progress {
-            if self.uncommitted.get(&committed.partition).is_some_and(|(waiting, _)| waiting == committed)
+            if self.uncommitted.get(&committed.partition).is_some_and(|(waiting, _)| waiting.is_of(committed))
                 && let Some((_, handed_over)) = self.uncommitted.remove(&committed.partition)
             {
                 since = since.min(Some(handed_over)).or(Some(handed_over));
