@@ -85,7 +85,7 @@ impl Scope {
     /// The scope of `pipeline` with these grants.
     ///
     /// # Errors
-    /// A wiki's pattern that is no host name, or a path that is not in normal form.
+    /// A wiki's pattern that is no host name.
     pub fn new(pipeline: &str, grants: &Grants) -> Result<Self, LookupConfigError> {
         let mut wikis = grants.wikis.iter().map(|text| DomainPattern::parse(text)).collect::<Result<Vec<_>, _>>()?;
         wikis.sort();

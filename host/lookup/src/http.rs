@@ -24,9 +24,8 @@ use url::form_urlencoded::Serializer;
 const URL_BYTES_MAX: usize = 8_000;
 
 /// Headers that a plugin may set besides its own `x-` ones. `Host`, `Authorization`, `Cookie` and everything that
-/// shapes the connection are the host's.
-const HEADERS_ALLOWED: [&str; 6] =
-    ["accept", "accept-language", "content-type", "if-none-match", "if-modified-since", "cache-control"];
+/// shapes the connection are the host's; conditions (`If-None-Match` and the like) would bring answers without a body.
+const HEADERS_ALLOWED: [&str; 4] = ["accept", "accept-language", "content-type", "cache-control"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

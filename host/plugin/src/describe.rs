@@ -110,10 +110,15 @@ fn check_input(name: &str, input: &InputDescription) -> Result<(), PluginError> 
     Ok(())
 }
 
-/// RFC 6901, the empty pointer left out: whoever wants the whole document leaves `fields` out.
+/// RFC 6901, the empty pointer left out: whoever wants the whole document leaves `fields` out. No deeper than any
+/// document may be.
 fn is_pointer(text: &str) -> bool {
+    const STEPS_MAX: usize = 128;
     let mut escapes = text.split('~').skip(1);
-    text.starts_with('/') && text.len() <= FIELD_BYTES_MAX && escapes.all(|rest| rest.starts_with(['0', '1']))
+    text.starts_with('/')
+        && text.matches('/').count() <= STEPS_MAX
+        && text.len() <= FIELD_BYTES_MAX
+        && escapes.all(|rest| rest.starts_with(['0', '1']))
 }
 
 fn check_name(place: &str, name: &str) -> Result<(), PluginError> {

@@ -10,6 +10,7 @@ mod guest;
 mod lookups;
 mod process;
 
+use crate::telemetry::{PluginLogRate, plugin_lines};
 use bounded::WordCounters;
 pub(crate) use families::ALL as FAMILIES;
 use families::{Family, FamilyKind};
@@ -246,6 +247,7 @@ pub struct PipelineMetrics {
     commit_failures: IntCounter,
     commit_seconds: Histogram,
     guest: Arc<GuestMetrics>,
+    log_rate: PluginLogRate,
     consumer_before: Mutex<ClientStatistics>,
 }
 
@@ -290,6 +292,7 @@ impl PipelineMetrics {
             commit_failures: counter(&families::COMMIT_FAILURES),
             commit_seconds: seconds(&families::COMMIT_SECONDS),
             guest: Arc::clone(&host.guest),
+            log_rate: PluginLogRate::default(),
             consumer_before: Mutex::default(),
         }
     }
@@ -377,7 +380,7 @@ impl PipelineMetrics {
         let observed = report.observations.iter().map(|(series, value)| self.guest.observe(pipeline, series, *value));
         let others = counts.chain(observed).filter(|counted| *counted == Counted::AsOther).count();
         self.series_dropped.inc_by(u64::try_from(others).unwrap_or(u64::MAX));
-        self.log_lines_dropped.inc_by(report.logs_dropped + crate::telemetry::plugin_lines(pipeline, &report.logs));
+        self.log_lines_dropped.inc_by(report.logs_dropped + plugin_lines(pipeline, &report.logs, &self.log_rate));
     }
 
     /// Bytes of a record that was taken in.

@@ -13,7 +13,7 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 
-/// Log lines of all plugins that are written within [`PLUGIN_WINDOW`]; the others are counted only.
+/// Log lines of one pipeline's plugin that are written within [`PLUGIN_WINDOW`]; the others are counted only.
 const PLUGIN_LINES_MAX: u32 = 1_000;
 
 /// See [`PLUGIN_LINES_MAX`].
@@ -83,15 +83,16 @@ impl Visit for FieldWriter<'_> {
     }
 }
 
-/// Writes what a plugin logged, as far as the host's rate allows, and returns how many lines it did not write.
-pub fn plugin_lines(pipeline: &str, lines: &[LogLine]) -> u64 {
-    static RATE: Mutex<Rate> = Mutex::new(Rate { since: None, written: 0 });
+/// How fast one pipeline's plugin logs: what it writes too much is not written, and takes nothing from the others.
+#[derive(Debug, Default)]
+pub struct PluginLogRate(Mutex<Rate>);
+
+/// Writes what a plugin logged, as far as its rate allows, and returns how many lines were not written.
+pub fn plugin_lines(pipeline: &str, lines: &[LogLine], rate: &PluginLogRate) -> u64 {
     let mut dropped = 0;
     for line in lines {
         // A panic while counting cannot leave the rate half-changed.
-        let mut rate = RATE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let allowed = rate.allow(Instant::now());
-        drop(rate);
+        let allowed = rate.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).allow(Instant::now());
         if allowed == Allowed::Yes {
             write_plugin_line(pipeline, line);
         } else {
@@ -120,6 +121,7 @@ enum Allowed {
 }
 
 /// How many lines were written in the present window.
+#[derive(Debug, Default)]
 struct Rate {
     since: Option<Instant>,
     written: u32,

@@ -313,9 +313,13 @@ impl Station {
                 Ok(outputs) => self.finish(&open.job, Finish::Emitted(outputs), open.answer_bytes),
                 Err(failure) => self.fail(&open.job, open.document.as_ref(), failure, now_ms),
             },
-            Outcome::Skip(reason) => self.finish(&open.job, Finish::Skipped(reason), open.answer_bytes),
+            Outcome::Skip(reason) => {
+                let finish = Finish::Skipped(Word::of(&reason).to_string());
+                self.finish(&open.job, finish, open.answer_bytes);
+            }
             Outcome::Fail(failure) => self.fail(&open.job, open.document.as_ref(), failure, now_ms),
             Outcome::Retry { after_ms, failure } => {
+                let failure = Failure { kind: Word::of(&failure.kind).to_string(), ..failure };
                 let jitter = jitter(open.job.id.0, open.job.attempt);
                 match self.spec.retry.delay_ms(open.job.attempt, after_ms, jitter) {
                     Some(delay_ms) => {

@@ -31,6 +31,12 @@ pub struct Enrichment {
     pub names: (&'static str, &'static str),
     /// The plugin's component.
     pub plugin: PathBuf,
+    /// The fields of the outputs' keys, as YAML on one line; empty: outputs without key.
+    pub key: String,
+    /// What the plugin may ask, as YAML on one line.
+    pub lookups: String,
+    /// The section `http`, as YAML on one line; empty: there is none.
+    pub http: String,
     /// The plugin's settings, as YAML on one line.
     pub settings: String,
     /// Further lines of the pipeline's `limits`, as YAML on one line each.
@@ -54,6 +60,9 @@ impl Enrichment {
             order: "key",
             names: ("page_change", "page_content_change"),
             plugin: plugin.to_owned(),
+            key: "{ wiki_id: /wiki_id, page_id: /page/page_id }".to_owned(),
+            lookups: "{ kinds: [revision] }".to_owned(),
+            http: String::new(),
             settings: "{}".to_owned(),
             limits: Vec::new(),
         }
@@ -69,6 +78,8 @@ impl Enrichment {
         let wikis: Vec<String> = self.wikis.iter().map(|wiki| format!("\"{wiki}\"")).collect();
         let ca_file =
             self.ca_file.as_ref().map(|path| format!("  ca_file: \"{}\"\n", path.display())).unwrap_or_default();
+        let http = if self.http.is_empty() { String::new() } else { format!("http: {}\n", self.http) };
+        let key = if self.key.is_empty() { String::new() } else { format!("        key: {}\n", self.key) };
         let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
         let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
         format!(
@@ -83,7 +94,7 @@ mediawiki:
   call_slots: {call_slots}
   call_slots_total: {call_slots_total}
   contact: \"mailto:tests@example.org\"
-plugins: {{ cache_dir: ./plugin-cache }}
+{http}plugins: {{ cache_dir: ./plugin-cache }}
 admin: {{ listen: \"{{admin}}\" }}
 pipelines:
   - name: enrichment
@@ -100,10 +111,9 @@ pipelines:
         stream: mediawiki.page_content_change.v1
         topic: \"{output}\"
         schema: /mediawiki/page/change/1.2.0
-        key: {{ wiki_id: /wiki_id, page_id: /page/page_id }}
-        max_message_bytes: 10 MiB
+{key}        max_message_bytes: 10 MiB
     errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
-    lookups: {{ kinds: [revision] }}
+    lookups: {lookups}
 {limits}",
             brokers = self.brokers,
             api = self.api,
@@ -114,6 +124,9 @@ pipelines:
             call_slots = self.call_slots,
             call_slots_total = self.call_slots_total,
             plugin = self.plugin.display(),
+            key = key,
+            http = http,
+            lookups = self.lookups,
             settings = self.settings,
             order = self.order,
             group = self.group(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The largest record that is decoded: above the 10 MB that page content reaches today, with its envelope.
 pub(crate) const EVENT_BYTES: u64 = 20 * MIB;
-/// Open offsets of a partition: 10,000 lookups of 15 s each at 600 events/s.
+/// Open offsets of a pipeline: 10,000 lookups of 15 s each at 600 events/s.
 pub(crate) const OPEN_OFFSETS: u64 = 10_000;
 /// Bytes of a pipeline in flight, answers included: half of what a host of 512 MiB has.
 pub(crate) const BYTES_IN_FLIGHT: u64 = 256 * MIB;
@@ -30,7 +30,7 @@ const RETRY_CAP: Duration = Duration::from_secs(30);
 pub struct PipelineLimits {
     /// The largest record that is decoded, in bytes; a larger one becomes an error event.
     pub event_bytes_max: u64,
-    /// The most open offsets of one partition.
+    /// The most open offsets.
     pub open_offsets_max: usize,
     /// The most bytes in flight, with answers and bookkeeping. One event per partition may always go beyond.
     pub bytes_in_flight_max: u64,
@@ -68,7 +68,7 @@ pub(crate) fn read(section: &Section<'_>) -> PipelineLimits {
             .or(EVENT_BYTES, show_size(EVENT_BYTES)),
         open_offsets_max: whole(
             section
-                .count(key("open_offsets", "The most events of one partition in flight."), 1..=100_000)
+                .count(key("open_offsets", "The most events in flight."), 1..=100_000)
                 .or(OPEN_OFFSETS, OPEN_OFFSETS.to_string()),
         ),
         bytes_in_flight_max: section

@@ -76,8 +76,7 @@ impl<'a> HttpLookup<'a> {
     }
 
     /// One more header, or another value of one that is there: `accept`, `accept-language`, `content-type`,
-    /// `if-none-match`, `if-modified-since`, `cache-control` and those that begin with `x-`, but not with `x-millrace-`
-    /// or `x-forwarded-`. All others are the host's (`Denied`).
+    /// `cache-control` and those that begin with `x-`, but not with `x-millrace-` or `x-forwarded-`. All others are the host's (`Denied`).
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.params.headers.insert(name.into().to_ascii_lowercase(), value.into());
         self

@@ -5,6 +5,7 @@ mod compared;
 mod https;
 mod interrupted;
 mod large;
+mod lookups;
 mod missing;
 
 use anyhow::{Context as _, ensure};
