@@ -71,6 +71,20 @@ impl Wiki {
     }
 }
 
+/// A page's address as MediaWiki writes it: every byte of the title encoded that is not plain in a path.
+pub fn page_uri(domain: &str, title: &str) -> String {
+    let mut uri = format!("https://{domain}/wiki/");
+    for byte in title.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b':' | b'(' | b')' => {
+                uri.push(char::from(byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
+}
+
 /// What an event tells of.
 #[derive(Clone, Debug)]
 pub struct Change<'a> {
@@ -167,7 +181,7 @@ impl Change<'_> {
             "id": format!("00000000-0000-4000-8000-{:012x}", self.rev_id() & 0xffff_ffff_ffff),
             "request_id": format!("11111111-0000-4000-8000-{:012x}", self.rev_id() & 0xffff_ffff_ffff),
             "domain": self.wiki.domain,
-            "uri": format!("https://{}/wiki/{}", self.wiki.domain, self.title()),
+            "uri": page_uri(&self.wiki.domain, &self.title()),
             "dt": self.dt,
         })
     }

@@ -45,7 +45,7 @@ impl RealRevision {
             "meta": {"stream": "mediawiki.page_change.v1", "domain": self.domain, "dt": self.dt,
                      "id": format!("33333333-0000-4000-8000-{:012x}", self.rev_id),
                      "request_id": format!("44444444-0000-4000-8000-{:012x}", self.rev_id),
-                     "uri": format!("https://{}/wiki/{title}", self.domain)},
+                     "uri": crate::events::page_uri(&self.domain, &title)},
             "dt": self.dt,
             "wiki_id": self.wiki_id,
             "changelog_kind": changelog_kind,

@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod real_schemas;
+
 use anyhow::{Context as _, ensure};
 use millrace_bed::api::StandIn;
 use millrace_bed::enrichment::Enrichment;

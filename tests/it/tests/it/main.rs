@@ -14,6 +14,7 @@ mod enrichment;
 mod plugins;
 mod quickstart;
 mod real_input;
+mod real_schemas;
 mod restart;
 mod security;
 mod startup;
