@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// How long the report thread gathers acknowledgements before it hands them over: what this adds to the latency of a
-/// unit at most, and what makes reports few at high load.
+/// How long the report thread lets acknowledgements gather before it hands them over: what this adds to the latency of a
+/// unit at most, and what makes reports few at high load. It sleeps meanwhile: a poll that is given two milliseconds waits
+/// for one of them in librdkafka, which counts whole ones, and asks without a pause for the other.
 const GATHER: Duration = Duration::from_millis(2);
 
 /// How long the report thread sleeps when nothing is on its way; a new unit wakes it.
@@ -176,6 +177,7 @@ impl Delivery {
             return Err(QueueFull(unit));
         }
         let Unit { serial, outputs, progress } = unit;
+        let was_idle = self.manifest.records.load(Ordering::Relaxed) == 0;
         if outputs.is_empty() {
             self.manifest.deliver_at_once(serial);
         } else {
@@ -186,7 +188,7 @@ impl Delivery {
         if let Some(board) = &self.board {
             board.submit(progress);
         }
-        if let Some(thread) = &self.report_thread {
+        if let Some(thread) = self.report_thread.as_ref().filter(|_| was_idle) {
             thread.thread().unpark();
         }
         Ok(())
@@ -281,27 +283,25 @@ struct Reporter {
 impl Reporter {
     fn run(mut self) {
         while !self.ending.load(Ordering::Acquire) {
-            if self.manifest.records.load(Ordering::Relaxed) > 0 {
-                self.producer.poll(GATHER);
-            } else {
-                self.producer.poll(Duration::ZERO);
-            }
-            self.gather();
+            while self.gather() {}
             if !self.hand_over() {
                 return;
             }
-            if self.manifest.records.load(Ordering::Relaxed) == 0 {
-                thread::park_timeout(IDLE);
-            }
+            let is_idle = self.manifest.records.load(Ordering::Relaxed) == 0;
+            thread::park_timeout(if is_idle { IDLE } else { GATHER });
         }
     }
 
-    fn gather(&mut self) {
+    /// Takes what has come in since the last look, one batch of acknowledgements more at most. False if nothing has.
+    fn gather(&mut self) -> bool {
+        self.producer.poll(Duration::ZERO);
         let mut new = self.manifest.take();
+        let is_new = new.freed.0 > 0 || !new.delivered.is_empty() || !new.others.is_empty();
         self.stash.delivered.append(&mut new.delivered);
         self.stash.others.append(&mut new.others);
         self.stash.freed.0 += new.freed.0;
         self.stash.freed.1 += new.freed.1;
+        is_new
     }
 
     /// Hands over as much as the channel takes, one message for all delivered units. False when nobody receives any more.
