@@ -6,12 +6,14 @@ mod report;
 mod run;
 mod scenario;
 
-use crate::{product, progress};
+use crate::step::execute;
+use crate::{product, progress, tree};
 use anyhow::Context as _;
 use report::Goal;
 use run::{Measured, percentile};
 use scenario::{Scenario, Stage, Who};
 use serde_json::{Map, Value, json};
+use std::process::Command;
 
 /// Arguments of `./x bench`.
 #[derive(Debug, clap::Args)]
@@ -28,7 +30,7 @@ pub(crate) struct BenchArgs {
 }
 
 /// The goals of the design.
-const GOALS: [Goal; 7] = [
+const GOALS: [Goal; 9] = [
     Goal {
         key: "events_per_second",
         what: "enriched events per second, one wiki, 32 call slots",
@@ -55,6 +57,18 @@ const GOALS: [Goal; 7] = [
         goal: 20.0,
         at_least: false,
     },
+    Goal {
+        key: "turn_identity_64_us",
+        what: "µs of a ticket's turn, identity, 64 events a turn",
+        goal: 2.0,
+        at_least: false,
+    },
+    Goal {
+        key: "turn_page_content_change_64_us",
+        what: "µs of a ticket's turns, flagship on a projected event",
+        goal: 6.0,
+        at_least: false,
+    },
     Goal { key: "mix_native_ratio", what: "the same with 300 wikis", goal: 0.75, at_least: true },
 ];
 
@@ -67,12 +81,33 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
     let stage = Stage::set()?;
     let mut figures = Map::new();
     let mut runs = Vec::new();
+    turns(&mut figures)?;
     throughput(&stage, &Scenario::one_wiki(args.events), "", &mut figures, &mut runs)?;
     latency(&stage, args.latency_seconds, &mut figures, &mut runs)?;
     if !args.no_mix {
         throughput(&stage, &Scenario::mix(args.events), "mix_", &mut figures, &mut runs)?;
     }
     write(&figures, &runs)
+}
+
+/// Turns alone, without Kafka and lookups: what `host/plugin/examples/turn_cost.rs` prints.
+fn turns(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+    progress::say("Measuring turns alone.");
+    execute(&mut tree::cargo(&["build", "--release", "--workspace", "--examples"]))?;
+    let program = tree::root().join("target/release/examples/turn_cost");
+    let said = Command::new(&program).output().with_context(|| format!("cannot start {}", program.display()))?;
+    anyhow::ensure!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let table = String::from_utf8(said.stdout)?;
+    progress::say(table.trim_end());
+    for row in table.lines().skip(1) {
+        let mut cells = row.split_whitespace();
+        if let (Some(guest), Some(batch), Some(Ok(micros))) = (cells.next(), cells.next(), cells.next().map(str::parse))
+        {
+            let micros: f64 = micros;
+            figures.insert(format!("turn_{}_{batch}_us", guest.replace('-', "_")), json!(micros));
+        }
+    }
+    Ok(())
 }
 
 /// The twin and Millrace on the same input, one after the other.

@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// An event younger than this may be ahead of a replica that does not know its revision yet.
 const YOUNG_AGE: Duration = Duration::from_secs(10);
 /// Bytes of answers kept for other pipelines and re-runs.
-const CACHE_BYTES: u64 = 64 * MIB;
+const CACHE_BYTES: u64 = 32 * MIB;
 /// The longest that content is kept: it can become forbidden at any time.
 const CACHE_TTL: Duration = Duration::from_secs(60);
 /// The path of the action API on every wiki.
