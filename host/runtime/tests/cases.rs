@@ -157,8 +157,12 @@ fn shown(outcome: Outcome, document: Option<&Document>, seen: &Projection) -> Va
     let failure = |failure: Failure| json!({ "kind": failure.kind, "message": failure.message });
     match outcome {
         Outcome::Emit(emissions) => {
-            let events: Vec<Value> = emissions.into_iter().map(|one| emitted(one, document, seen)).collect();
-            json!({ "emit": events })
+            let events: Result<Vec<Value>, String> =
+                emissions.into_iter().map(|one| emitted(one, document, seen)).collect();
+            match events {
+                Ok(events) => json!({ "emit": events }),
+                Err(message) => json!({ "fail": { "kind": "output_invalid", "message": message } }),
+            }
         }
         Outcome::Skip(reason) => json!({ "skip": reason }),
         Outcome::Fail(why) => json!({ "fail": failure(why) }),
@@ -172,14 +176,17 @@ fn shown(outcome: Outcome, document: Option<&Document>, seen: &Projection) -> Va
     }
 }
 
-fn emitted(emission: Emission, document: Option<&Document>, seen: &Projection) -> Value {
+/// One event as it would come out; the error is why the host would refuse it.
+fn emitted(emission: Emission, document: Option<&Document>, seen: &Projection) -> Result<Value, String> {
     let limits = DecodeLimits::default();
-    let whole = |pieces: &[Piece]| Document::from_pieces(pieces, &limits).unwrap();
+    let whole = |pieces: &[Piece]| Document::from_pieces(pieces, &limits).map_err(|error| error.to_string());
     let made = match &emission.document {
         EmittedDocument::Tombstone => None,
-        EmittedDocument::Whole(pieces) => Some(whole(pieces)),
-        EmittedDocument::Patch(edits) if edits.is_empty() => document.cloned(),
-        EmittedDocument::Patch(edits) => Some(document.unwrap().patch(edits, seen).unwrap()),
+        EmittedDocument::Whole(pieces) => Some(whole(pieces)?),
+        EmittedDocument::Patch(edits) => {
+            let document = document.ok_or("a patch of a tombstone")?;
+            Some(document.patch(edits, seen).map_err(|error| error.to_string())?)
+        }
     };
     let value = made.map_or(Value::Null, |document| {
         let mut text = Vec::new();
@@ -190,7 +197,7 @@ fn emitted(emission: Emission, document: Option<&Document>, seen: &Projection) -
     if let Some(key) = &emission.key {
         event["key"] = json!(String::from_utf8_lossy(key));
     }
-    event
+    Ok(event)
 }
 
 fn counts(report: &Report) -> BTreeMap<String, u64> {
