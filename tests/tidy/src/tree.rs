@@ -26,7 +26,7 @@ impl File {
     }
 }
 
-/// Folders that hold nothing written by hand.
+/// What holds nothing written by hand: folders, and `.git`, which is a file in a second working tree.
 const SKIPPED: [&str; 4] = ["target", ".git", "node_modules", "__pycache__"];
 
 /// Reads every text file below `root`. Files that are not UTF-8 are test inputs or pictures and are left out.
@@ -43,9 +43,12 @@ pub fn read(root: &Path) -> Result<Vec<File>, String> {
             let entry = entry.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             let inner = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            if SKIPPED.contains(&name.as_str()) {
+                continue;
+            }
             // Links are not followed: what they point to is read where it is.
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() && !SKIPPED.contains(&name.as_str()) => folders.push(inner),
+                Ok(kind) if kind.is_dir() => folders.push(inner),
                 Ok(kind) if kind.is_file() => files.extend(read_file(root, inner)?),
                 _ => {}
             }

@@ -56,7 +56,7 @@ fn case(at: usize, page: &[RealRevision], edit: usize) -> Case {
         // What was before never gets a body.
         case.input["prior_state"] = json!({"revision": previous.event("edit")["revision"]});
     }
-    if kind == "visibility_change" && at % 2 == 0 {
+    if kind == "visibility_change" && at.is_multiple_of(2) {
         case.input["revision"]["is_content_visible"] = json!(false);
         case.expected = Expected::NoBody;
     }
