@@ -88,6 +88,20 @@ pub enum DeliveryError {
         /// The topic.
         topic: String,
     },
+    /// The broker refuses this record and always will: its timestamp, or a key that a compacted topic wants.
+    #[error("topic {topic:?} refuses the record: {message}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// What the broker says.
+        message: String,
+    },
+    /// Not written, because another record of its batch was refused: it passes when it is tried again.
+    #[error("topic {topic:?} did not take the record, because it refused another one of its batch")]
+    Dragged {
+        /// The topic.
+        topic: String,
+    },
     /// No acknowledgement within the message timeout.
     #[error("topic {topic:?} did not acknowledge the record in time")]
     TimedOut {
@@ -107,6 +121,8 @@ impl DeliveryError {
             Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::MessageBatchTooLarge) => {
                 Self::TooLarge { topic }
             }
+            Some(Code::InvalidTimestamp | Code::InvalidRecord) => Self::Refused { topic, message: error.to_string() },
+            Some(Code::InvalidDifferentRecord) => Self::Dragged { topic },
             Some(Code::MessageTimedOut) => Self::TimedOut { topic },
             _ => Self::Kafka(KafkaError::native(format!("writing to topic {topic:?}"), error)),
         }
@@ -177,19 +193,19 @@ impl Delivery {
             return Err(QueueFull(unit));
         }
         let Unit { serial, outputs, progress } = unit;
-        let was_idle = self.manifest.records.load(Ordering::Relaxed) == 0;
         if outputs.is_empty() {
             self.manifest.deliver_at_once(serial);
+            self.wake_reporter();
         } else {
-            self.manifest.records.fetch_add(outputs.len(), Ordering::Relaxed);
+            // A reporter that still has records on their way looks by itself, and soon.
+            if self.manifest.records.fetch_add(outputs.len(), Ordering::Relaxed) == 0 {
+                self.wake_reporter();
+            }
             self.manifest.bytes.fetch_add(bytes, Ordering::Relaxed);
             self.send(serial, &outputs);
         }
         if let Some(board) = &self.board {
             board.submit(progress);
-        }
-        if let Some(thread) = self.report_thread.as_ref().filter(|_| was_idle) {
-            thread.thread().unpark();
         }
         Ok(())
     }
@@ -216,6 +232,12 @@ impl Delivery {
             thread::park_timeout(GATHER);
         }
         true
+    }
+
+    fn wake_reporter(&self) {
+        if let Some(thread) = &self.report_thread {
+            thread.thread().unpark();
+        }
     }
 
     /// One unit may go beyond every bound when nothing else is on its way: otherwise it could never leave.

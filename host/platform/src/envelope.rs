@@ -149,12 +149,14 @@ fn check_size(bytes: usize, stream: &OutputStream) -> Result<(), CheckError> {
     if bytes > bytes_max { Err(CheckError::TooLarge { bytes, bytes_max }) } else { Ok(()) }
 }
 
-/// The event's `dt`, else the record's timestamp, else now.
+/// The event's `dt`, else the record's timestamp, else now. Never later than now: brokers refuse a record from more than an
+/// hour ahead (`message.timestamp.after.max.ms`), and whoever wrote that `dt` was wrong about it.
 fn timestamp_ms(document: Option<&Document>, origin: &Origin<'_>, now_ms: u64) -> i64 {
     let dt = document.and_then(|document| time::parse_ms(&document.root().get("dt")?.as_str()?));
     // -1 is Kafka's word for none, and it takes no other negative one.
     let of_record = Some(origin.record.timestamp_ms).filter(|ms| *ms >= 0);
-    dt.filter(|ms| *ms >= 0).or(of_record).unwrap_or_else(|| i64::try_from(now_ms).unwrap_or(i64::MAX))
+    let now_ms = i64::try_from(now_ms).unwrap_or(i64::MAX);
+    dt.filter(|ms| *ms >= 0).or(of_record).unwrap_or(now_ms).min(now_ms)
 }
 
 /// What the host says of an event in its document.

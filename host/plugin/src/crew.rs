@@ -16,6 +16,11 @@ use millrace_flow::lookup::{Answer, Ask};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The next ticket's number, of all crews: answers find their ticket by it, also when another crew of the same pipeline
+/// runs on another thread, or ran before.
+static NEXT_TICKET: AtomicU64 = AtomicU64::new(1);
 
 /// Every instance of one plugin version with one settings text. Owned by one thread, whose stack must have room for a
 /// guest's 512 KiB beside the host's frames: the ordinary 2 MiB do.
@@ -29,7 +34,6 @@ pub struct Crew {
     pub(crate) waiting: VecDeque<Ticket>,
     /// Tickets that wait for an instance of their own.
     pub(crate) suspects: VecDeque<Ticket>,
-    next_ticket: u64,
     /// What was said under no ticket.
     pub(crate) loose: Report,
     /// The inputs of the current turn; kept for its memory.
@@ -113,7 +117,6 @@ impl Crew {
             seats: vec![Some(Seat::new(first, Purpose::Shared))],
             waiting: VecDeque::new(),
             suspects: VecDeque::new(),
-            next_ticket: 1,
             loose: Report::default(),
             batch: Vec::new(),
         })
@@ -121,8 +124,7 @@ impl Crew {
 
     /// Takes an event; the next [`Crew::run`] hands it to an instance.
     pub fn start(&mut self, event: Event) -> Ticket {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
+        let ticket = Ticket(NEXT_TICKET.fetch_add(1, Ordering::Relaxed));
         self.tickets.insert(ticket, OpenTicket::new(event));
         self.waiting.push_back(ticket);
         ticket

@@ -10,7 +10,7 @@ use millrace_flow::record::{Header, TopicPartition};
 use std::fmt;
 use std::sync::Arc;
 
-/// The number of one event in flight. A crew never gives a number twice.
+/// The number of one event in flight. No number is given twice in the life of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 

@@ -388,7 +388,7 @@ impl PipelineMetrics {
         self.admitted_bytes.inc_by(bytes);
     }
 
-    /// How many finished events of a partition wait for room in its progress.
+    /// How many finished events wait for room in their partition's progress.
     pub fn held(&self, results: usize) {
         self.results_held.set(signed(results));
     }

@@ -47,6 +47,8 @@ pub struct Partition {
     backlog: VecDeque<Record>,
     /// Finished events whose delivery would enlarge the progress beyond its budget, by offset. Their lanes wait.
     held: BTreeMap<i64, (JobId, Vec<OutputRecord>)>,
+    /// Whether nothing of it is started any more: it leaves.
+    leaving: bool,
     /// Since when its backlog has not been empty.
     full_since: Option<Instant>,
     /// Whether the consumer was told to pause it, and when it was last told anything.
@@ -67,6 +69,8 @@ struct OpenJob {
     reserved: u64,
     admitted: Instant,
     worker: Option<usize>,
+    /// Whether its lane went on and its progress was reserved: once, also when it has to run again.
+    released: bool,
     /// What came of it, once that is known; counted when it settles.
     ending: Option<Ending>,
 }
@@ -163,6 +167,7 @@ impl RecordPath {
                 lanes: Lanes::new(),
                 backlog: VecDeque::new(),
                 held: BTreeMap::new(),
+                leaving: false,
                 full_since: None,
                 paused: false,
                 flipped: None,
@@ -217,6 +222,7 @@ impl RecordPath {
                         reserved,
                         admitted: now,
                         worker: None,
+                        released: false,
                         ending: None,
                     },
                 );
@@ -267,6 +273,10 @@ impl RecordPath {
                 *load = load.saturating_sub(1);
             }
             let (ending, outputs) = match finish {
+                Finish::Retry { .. } if self.partitions.get(&job.partition).is_none_or(|partition| partition.leaving) => {
+                    self.abandon(id);
+                    continue;
+                }
                 Finish::Retry { delay, failure } => {
                     job.attempt += 1;
                     self.metrics.retried(&failure.kind);
@@ -295,23 +305,55 @@ impl RecordPath {
         let Some(job) = self.jobs.get(&id) else { return };
         let offset = job.record.offset;
         let Some(partition) = self.partitions.get_mut(&job.partition) else { return };
+        if job.released {
+            return self.send(id, outputs, now);
+        }
         if !partition.ledger.may_deliver(offset) {
             partition.held.insert(offset, (id, outputs));
-            self.metrics.held(partition.held.len());
             return;
         }
         partition.ledger.deliver(offset);
-        if let Some(next) = partition.lanes.leave(job.lane)
+        let lane = job.lane;
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.released = true;
+        }
+        if let Some(next) = partition.lanes.leave(lane)
             && let Some(next_job) = self.jobs.get(&next)
         {
             self.ready.push(Job { id: next, record: Arc::clone(&next_job.record), attempt: next_job.attempt });
         }
+        self.send(id, outputs, now);
+    }
+
+    /// Puts outputs into the outbox; a job without any is settled at once.
+    fn send(&mut self, id: JobId, outputs: Vec<OutputRecord>, now: Instant) {
         if outputs.is_empty() {
             self.settle(id, now);
         } else {
             self.outbox_jobs.push((id, outputs.len()));
             self.outbox.extend(outputs);
         }
+    }
+
+    /// Gives a job up: its record runs again elsewhere.
+    fn abandon(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.remove(&id) {
+            self.admission.release(job.reserved);
+            self.metrics.abandoned();
+        }
+    }
+
+    /// Runs a job again whose outputs were not written for no reason of its own. Its lane went on meanwhile, so its
+    /// outputs may come after those of its key's next events: it is the price for neither losing nor failing it.
+    pub fn run_again(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.ending = None;
+        self.ready.push(Job { id, record: Arc::clone(&job.record), attempt: job.attempt });
+    }
+
+    /// Whether what Kafka would not take was an error event.
+    pub fn has_failed(&self, id: JobId) -> bool {
+        self.jobs.get(&id).is_some_and(|job| matches!(job.ending, Some(Ending::Failed(_))))
     }
 
     /// Makes retries ready whose time has come, and says when the next one is due.
@@ -452,13 +494,17 @@ impl RecordPath {
         /// Half of what the consumer bears to be held back.
         const PAUSE_AFTER: Duration = Duration::from_millis(500);
         const FLIP_REST: Duration = Duration::from_secs(1);
+        /// With any room at all, a partition does not wait longer than this for the others to leave half of it.
+        const RESUME_AFTER: Duration = Duration::from_secs(5);
         let mut flow = Flow::default();
         for (name, partition) in &mut self.partitions {
             let since = |at: Option<Instant>| at.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
             partition.full_since = (!partition.backlog.is_empty()).then(|| partition.full_since.unwrap_or(now));
             let (full, rested) = (partition.full_since.is_some(), since(partition.flipped) >= FLIP_REST);
             if partition.paused {
-                if rested && !full && self.admission.may_resume() {
+                let has_room = self.admission.may_resume()
+                    || (!self.admission.is_full() && since(partition.flipped) >= RESUME_AFTER);
+                if rested && !full && has_room {
                     partition.paused = false;
                     partition.flipped = Some(now);
                     flow.resume.push(name.clone());
@@ -482,6 +528,7 @@ impl RecordPath {
             if only.is_some_and(|only| !only.contains(name)) {
                 continue;
             }
+            partition.leaving = true;
             for record in partition.backlog.drain(..) {
                 self.backlog_bytes = self.backlog_bytes.saturating_sub(record.bytes() as u64);
             }
@@ -494,10 +541,7 @@ impl RecordPath {
             dropped.push(key.1);
         }
         for id in dropped {
-            if let Some(job) = self.jobs.remove(&id) {
-                self.admission.release(job.reserved);
-                self.metrics.abandoned();
-            }
+            self.abandon(id);
         }
     }
 
@@ -518,7 +562,18 @@ impl RecordPath {
         for partition in gone {
             self.partitions.remove(partition);
         }
+        let waiting = std::mem::take(&mut self.outbox_jobs);
+        self.outbox_jobs = keep_known(&self.jobs, waiting, &mut self.outbox);
         cancelled
+    }
+
+    /// Takes the outputs of jobs that are no longer ours out of a unit that was not sent yet.
+    pub fn recall(&mut self, unit: &mut Unit) {
+        let Some(jobs) = self.units.remove(&unit.serial) else { return };
+        let mut outputs = std::mem::take(&mut unit.outputs);
+        let kept = keep_known(&self.jobs, jobs, &mut outputs);
+        unit.outputs = outputs;
+        self.units.insert(unit.serial, kept);
     }
 
     /// Events between admission and settlement, of these partitions or of all.
@@ -537,6 +592,7 @@ impl RecordPath {
     /// Writes the gauges: what is in flight, how much it weighs, what is paused.
     pub fn observe(&self) {
         let paused = self.partitions.values().filter(|partition| partition.paused).count();
+        self.metrics.held(self.partitions.values().map(|partition| partition.held.len()).sum());
         self.metrics.gauges(self.jobs.len(), self.admission.held() + self.backlog_bytes, paused, self.partitions.len());
     }
 
@@ -544,6 +600,29 @@ impl RecordPath {
         self.next_unit += 1;
         self.next_unit
     }
+}
+
+/// What passes a pipeline's end without an outcome is given up, so that the books add up over its restarts.
+impl Drop for RecordPath {
+    fn drop(&mut self) {
+        self.jobs.drain().for_each(|_| self.metrics.abandoned());
+    }
+}
+
+/// Leaves the outputs of known jobs in `outputs`, and returns those jobs.
+fn keep_known(jobs: &FxHashMap<JobId, OpenJob>, unit: UnitJobs, outputs: &mut Vec<OutputRecord>) -> UnitJobs {
+    let mut all = std::mem::take(outputs).into_iter();
+    let mut kept = UnitJobs::new();
+    for (id, count) in unit {
+        let own = all.by_ref().take(count);
+        if jobs.contains_key(&id) {
+            outputs.extend(own);
+            kept.push((id, count));
+        } else {
+            own.for_each(drop);
+        }
+    }
+    kept
 }
 
 /// Whether a job belongs to one of the partitions that leave.

@@ -18,11 +18,13 @@ use millrace_platform::build_error_event;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::sync::watch;
 
-/// How long a partition that moves to another host may still finish what it has in flight.
-const REVOKE_DRAIN: Duration = Duration::from_secs(1);
+/// How long a partition that moves to another host may still finish what it has in flight: half of what the consumer waits
+/// for the last progress, so that there is time to commit it.
+const REVOKE_DRAIN: Duration = Duration::from_millis(500);
 /// How long leaving the group may take, the last commit included.
 const LEAVE_MAX: Duration = Duration::from_secs(5);
 /// How often the loop looks around when nothing happens.
@@ -103,6 +105,11 @@ struct State {
 }
 
 impl State {
+    /// Waits for no commit of these partitions any more: whether it is made is the consumer's business now.
+    fn forget(&mut self, partitions: &[TopicPartition]) {
+        self.uncommitted.retain(|partition, _| !partitions.contains(partition));
+    }
+
     /// Crosses off what was committed; newer progress of the same partition stays. Returns since when it had waited.
     fn committed(&mut self, progress: &[PartitionProgress]) -> Option<Instant> {
         let mut since = None;
@@ -138,7 +145,7 @@ impl Pipeline {
                 report = self.reports.recv() => {
                     self.on_report(report.ok_or(PipelineError::Gone("delivery"))?, &mut state)?;
                 }
-                finished = self.results.recv(), if state.refused.is_none() => {
+                finished = self.results.recv() => {
                     self.path.finish(finished.ok_or(PipelineError::Gone("workers"))?, Instant::now());
                 }
                 changed = self.stop.changed(), if !state.stopping => {
@@ -151,7 +158,7 @@ impl Pipeline {
                 }
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
-            self.advance(&mut state);
+            self.advance(&mut state)?;
             if state.stopping && state.leaving.is_empty() {
                 self.leave_group(&mut state).await;
                 return Ok(());
@@ -165,6 +172,11 @@ impl Pipeline {
         while !state.uncommitted.is_empty() {
             match tokio::time::timeout_at(until, self.reports.recv()).await {
                 Ok(Some(DeliveryEvent::Committed(progress))) => drop(state.committed(&progress)),
+                Ok(Some(DeliveryEvent::CommitFailed { progress, error })) => {
+                    tracing::warn!(pipeline = self.spec.name, %error, "The last progress was not committed; its events run again.");
+                    let partitions: Vec<_> = progress.into_iter().map(|progress| progress.partition).collect();
+                    state.forget(&partitions);
+                }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => {
                     tracing::warn!(
@@ -194,13 +206,13 @@ impl Pipeline {
     }
 
     /// Moves everything on that can move: the part of the loop that does not depend on what woke it.
-    fn advance(&mut self, state: &mut State) {
+    fn advance(&mut self, state: &mut State) -> Result<(), PipelineError> {
         let now = Instant::now();
         self.path.retry_due(now);
         if !state.stopping {
             self.path.admit(now);
         }
-        self.dispatch();
+        self.dispatch()?;
         self.deliver(state);
         self.leave(state, now);
         if now >= state.next_commit {
@@ -219,6 +231,7 @@ impl Pipeline {
             state.holding = flow.hold;
             if flow.hold { self.consumer.hold() } else { self.consumer.go_on() }
         }
+        Ok(())
     }
 
     /// Writes down how things stand.
@@ -241,15 +254,16 @@ impl Pipeline {
         wake.min(state.next_commit.max(now))
     }
 
-    fn dispatch(&mut self) {
+    fn dispatch(&mut self) -> Result<(), PipelineError> {
         for (worker, jobs) in self.path.dispatch() {
             let Some(inbox) = self.workers.get(worker) else { continue };
-            if let Err(refused) = inbox.try_send(Message::Start(self.spec.id, jobs))
-                && let Message::Start(_, jobs) = refused.into_inner()
-            {
-                self.path.undispatch(worker, jobs);
+            match inbox.try_send(Message::Start(self.spec.id, jobs)) {
+                Ok(()) => {}
+                Err(TrySendError::Full(Message::Start(_, jobs))) => self.path.undispatch(worker, jobs),
+                Err(_) => return Err(PipelineError::Gone("worker")),
             }
         }
+        Ok(())
     }
 
     fn deliver(&mut self, state: &mut State) {
@@ -297,13 +311,23 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Kafka did not take an event's outputs. Too large: an error event takes their place. Anything else: the pipeline
-    /// stops, and starts again from what is committed.
+    /// Kafka did not take an event's outputs. Where it never will, an error event takes their place; where they only shared
+    /// a batch with such a one, the event runs again. Anything else, and an error event that is refused itself: the
+    /// pipeline stops, and starts again from what is committed.
     fn on_refused(&mut self, refused: Refused) -> Result<(), PipelineError> {
-        let DeliveryError::TooLarge { .. } = &refused.error else { return Err(refused.error.into()) };
-        let failure = Failure::new(Cause::OutputTooLarge.word(), refused.error.to_string());
+        let cause = match &refused.error {
+            DeliveryError::Dragged { .. } => {
+                self.path.run_again(refused.id);
+                return Ok(());
+            }
+            _ if self.path.has_failed(refused.id) => return Err(refused.error.into()),
+            DeliveryError::TooLarge { .. } => Cause::OutputTooLarge,
+            DeliveryError::Refused { .. } => Cause::OutputInvalid,
+            DeliveryError::TimedOut { .. } | DeliveryError::Kafka(_) => return Err(refused.error.into()),
+        };
+        let failure = Failure::new(cause.word(), refused.error.to_string());
         let origin = self.spec.origin(&refused.record);
-        let word = Cause::OutputTooLarge.word().to_owned();
+        let word = cause.word().to_owned();
         let event =
             build_error_event(&word, &failure, None, &self.spec.errors, &origin, refused.attempt, self.clock.now_ms());
         self.path.replace(refused.id, &word, event);
@@ -313,9 +337,10 @@ impl Pipeline {
     fn on_source(&mut self, event: SourceEvent, state: &mut State) -> Result<(), PipelineError> {
         match event {
             SourceEvent::Records(records) => self.path.poll(records),
-            SourceEvent::Assigned(assignments) => self.on_assigned(assignments)?,
+            SourceEvent::Assigned(assignments) => self.on_assigned(assignments, state)?,
             SourceEvent::Revoked { partitions, done } => {
                 self.path.stop_starting(Some(&partitions));
+                self.commit(state, Some(&partitions));
                 state.leaving.push(Leaving { partitions, until: Instant::now() + REVOKE_DRAIN, done: Some(done) });
             }
             SourceEvent::Lost { partitions } => {
@@ -324,7 +349,8 @@ impl Pipeline {
                     partitions = partitions.len(),
                     "Partitions were lost; their open events run elsewhere."
                 );
-                self.drop_partitions(&partitions);
+                self.drop_partitions(&partitions, state);
+                state.forget(&partitions);
             }
             SourceEvent::Moved { partition, offset } => {
                 tracing::info!(pipeline = self.spec.name, %partition, offset, "Fetching goes on elsewhere.");
@@ -339,7 +365,8 @@ impl Pipeline {
         Ok(())
     }
 
-    fn on_assigned(&mut self, assignments: Vec<Assignment>) -> Result<(), PipelineError> {
+    fn on_assigned(&mut self, assignments: Vec<Assignment>, state: &mut State) -> Result<(), PipelineError> {
+        self.see_off_at_once(&assignments, state);
         for Assignment { partition, progress, start } in assignments {
             let offset = progress.offset.unwrap_or(start);
             let progress = match progress.offset {
@@ -352,6 +379,24 @@ impl Pipeline {
         }
         self.publish_assignment();
         Ok(())
+    }
+
+    /// A partition that is still on its way out comes back: what is left of its first stay goes, or it would take the
+    /// second one along.
+    fn see_off_at_once(&mut self, assignments: &[Assignment], state: &mut State) {
+        let back: Vec<TopicPartition> = assignments
+            .iter()
+            .map(|assignment| assignment.partition.clone())
+            .filter(|partition| state.leaving.iter().any(|leaving| leaving.partitions.contains(partition)))
+            .collect();
+        if back.is_empty() {
+            return;
+        }
+        for leaving in &mut state.leaving {
+            leaving.partitions.retain(|partition| !back.contains(partition));
+        }
+        self.drop_partitions(&back, state);
+        state.forget(&back);
     }
 
     /// Begins to stop: nothing new is started, what is in flight may finish until the deadline.
@@ -377,22 +422,26 @@ impl Pipeline {
                 return true;
             }
             self.commit(state, Some(&leaving.partitions));
-            self.drop_partitions(&leaving.partitions);
+            self.drop_partitions(&leaving.partitions, state);
             // The consumer waits for this, then commits the progress and gives the partitions up.
             if let Some(done) = leaving.done.take() {
                 done.acknowledge();
+                state.forget(&leaving.partitions);
             }
             false
         });
         state.leaving = leaving;
     }
 
-    fn drop_partitions(&mut self, partitions: &[TopicPartition]) {
+    fn drop_partitions(&mut self, partitions: &[TopicPartition], state: &mut State) {
         for (worker, jobs) in self.path.revoke(partitions) {
             if let Some(inbox) = self.workers.get(worker) {
                 // A worker without room finishes the jobs, and the path ignores what came of them.
                 drop(inbox.try_send(Message::Cancel(self.spec.id, jobs)));
             }
+        }
+        if let Some(unit) = &mut state.refused {
+            self.path.recall(unit);
         }
         self.publish_assignment();
     }

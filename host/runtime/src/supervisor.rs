@@ -139,6 +139,7 @@ fn start_workers(
             .name(format!("millrace-worker-{number}"))
             .spawn(move || {
                 let _entered = handle.enter();
+                let _last = EndsTheHost;
                 worker::run(inbox, shared);
             })
             .context("a worker thread could not be started")?;
@@ -146,6 +147,19 @@ fn start_workers(
         threads.push(thread);
     }
     Ok((inboxes, threads))
+}
+
+/// A worker that ends in a fault of the host's own takes the host with it: its events would wait for ever, and whoever
+/// runs the host starts it again.
+struct EndsTheHost;
+
+impl Drop for EndsTheHost {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("A worker ended in a fault of the host. The host ends too; what is open runs again.");
+            std::process::exit(1);
+        }
+    }
 }
 
 /// A worker's inbox as the place where its answers go.
@@ -172,8 +186,7 @@ async fn keep_running(host: Arc<Host>, id: PipelineId, config: PipelineConfig) {
     let mut stop = host.stop.clone();
     loop {
         let started = tokio::time::Instant::now();
-        let ended = run_once(&host, id, &config).await;
-        let Err(error) = ended else {
+        let Err(error) = run_guarded(&host, id, &config).await else {
             host.health.stopped(&config.name, "stopped with the host");
             return;
         };
@@ -196,8 +209,26 @@ async fn keep_running(host: Arc<Host>, id: PipelineId, config: PipelineConfig) {
     }
 }
 
+/// Runs a pipeline once, in a task of its own, so that a fault of the host in it is an error like any other; then the
+/// workers forget it.
+async fn run_guarded(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<()> {
+    let (of_task, config) = (Arc::clone(host), config.clone());
+    let running = tokio::spawn(async move { run_once(&of_task, id, &config).await });
+    let ended = running.await.context("the pipeline ended in a fault of the host");
+    for inbox in &host.workers {
+        // A worker that is gone has nothing to forget.
+        drop(inbox.send(Message::Detach(id)).await);
+    }
+    ended?
+}
+
 async fn run_once(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<()> {
-    let Launched { pipeline, mut assigned } = launch::launch(host, id, config).await?;
+    let mut stop = host.stop.clone();
+    let Launched { pipeline, mut assigned } = tokio::select! {
+        launched = launch::launch(host, id, config) => launched?,
+        // Nothing is in flight yet: whoever asks the host to end need not wait for a cluster that does not answer.
+        _ = stop.wait_for(|stopping| *stopping) => return Ok(()),
+    };
     let health = Arc::clone(&host.health);
     let name = config.name.clone();
     let watcher = tokio::spawn(async move {
@@ -209,9 +240,5 @@ async fn run_once(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> 
     });
     let ended = pipeline.run().await;
     watcher.abort();
-    for inbox in &host.workers {
-        // A worker that is gone has nothing to forget.
-        drop(inbox.send(Message::Detach(id)).await);
-    }
     Ok(ended?)
 }

@@ -27,6 +27,9 @@ use tokio::sync::oneshot;
 /// short.
 const MESSAGES_PER_ROUND_MAX: usize = 64;
 
+/// The most bytes of all outputs of one event: a plugin that names one large blob a thousand times must not fill the host.
+const OUTPUTS_BYTES_MAX: usize = 64 << 20;
+
 /// What a worker is told.
 pub enum Message {
     /// Serve this pipeline from now on. The reply says whether the plugin could be instantiated and configured.
@@ -240,7 +243,6 @@ impl Station {
     /// One round: deadlines, turns, what the turns said, and off with it.
     fn round(&mut self, shared: &Shared) {
         let now_ms = shared.clock.now_ms();
-        self.expire(shared, now_ms);
         if self.crew.has_work() {
             let mut effects = std::mem::take(&mut self.effects);
             let began = Instant::now();
@@ -253,6 +255,8 @@ impl Station {
             let loose = self.crew.take_report();
             self.report(&loose);
         }
+        // Behind the turns: an answer that has come in time is not lost to a round that took long.
+        self.expire(shared, now_ms);
         if !self.asks.is_empty() {
             shared.lookup.submit(std::mem::take(&mut self.asks), &shared.answers);
         }
@@ -338,6 +342,7 @@ impl Station {
         let origin = spec.origin(&open.job.record);
         let input = spec.inputs.get(&open.job.record.source.topic);
         let mut outputs = Vec::with_capacity(emissions.len());
+        let mut bytes = 0;
         for (index, emission) in (0..).zip(emissions) {
             let (Some(stream), Some(input)) = (spec.outputs.get(&emission.output), input) else {
                 return Err(Failure::new(
@@ -348,6 +353,11 @@ impl Station {
             let output =
                 build_output(open.document.as_ref(), &input.projection, emission, index, stream, &origin, now_ms)
                     .map_err(|error| Failure::new(error.cause().word(), error.to_string()))?;
+            bytes += output.bytes();
+            if bytes > OUTPUTS_BYTES_MAX {
+                let message = format!("the outputs of this event have more than {OUTPUTS_BYTES_MAX} bytes in all");
+                return Err(Failure::new(Cause::OutputTooLarge.word(), message));
+            }
             outputs.push(output);
         }
         Ok(outputs)

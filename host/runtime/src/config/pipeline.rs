@@ -9,6 +9,7 @@ use super::reader::{Section, key};
 use super::tree::{Node, Value};
 use millrace_kafka::config::{ClusterConfig, Compression, StartPosition};
 use millrace_lookup::HttpGrant;
+use millrace_platform::ERROR_EVENT_BYTES_LEAST;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -229,7 +230,7 @@ fn read_output(name: &str, section: &Section<'_>) -> OutputConfig {
         key: section
             .value(key("key", "The fields of the record's key, in this order, each a JSON Pointer."), KEY, key_fields)
             .or(Vec::new(), "records without key"),
-        message_bytes_max: read_message_bytes(section),
+        message_bytes_max: read_message_bytes(section, KIB),
         stream,
     }
 }
@@ -244,18 +245,18 @@ fn read_errors(section: &Section<'_>, pipeline: &str) -> ErrorsConfig {
             topic: section
                 .parsed(key("topic", "The topic that is written."), "name of a topic", topic_name)
                 .or(stream.clone(), "the stream's name"),
-            message_bytes_max: read_message_bytes(section),
+            message_bytes_max: read_message_bytes(section, ERROR_EVENT_BYTES_LEAST as u64),
             stream,
         }
     })
 }
 
-fn read_message_bytes(section: &Section<'_>) -> u64 {
+fn read_message_bytes(section: &Section<'_>, least: u64) -> u64 {
     let largest = u64::try_from(millrace_kafka::config::MESSAGE_BYTES_MAX).unwrap_or(u64::MAX);
     section
         .size(
             key("max_message_bytes", "The largest record that the topic takes (its `max.message.bytes`)."),
-            KIB..=largest,
+            least..=largest,
         )
         .or(MESSAGE_BYTES, show_size(MESSAGE_BYTES))
 }

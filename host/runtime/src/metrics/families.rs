@@ -92,7 +92,7 @@ families! {
     OPEN_OFFSETS = gauge("millrace_open_offsets", PIPELINE, "Offsets admitted and not settled, as of the last look.");
     BYTES_IN_FLIGHT = gauge("millrace_bytes_in_flight", PIPELINE, "Bytes that admission holds against its limit.");
     RESULTS_HELD = gauge("millrace_results_held", PIPELINE,
-        "Finished events of one partition that wait because progress has no room for them, as last seen.");
+        "Finished events that wait because their partition's progress has no room for them, as of the last look.");
     ADMITTED_BYTES = counter("millrace_admitted_bytes_total", PIPELINE, "Bytes of the records that were taken in.");
     FETCHED_BYTES = counter("millrace_fetched_bytes_total", PIPELINE,
         "Bytes that were fetched, those fetched again after a pause included.");
