@@ -24,8 +24,6 @@ pub(crate) struct Waiter {
     pub(crate) token: u64,
     pub(crate) ask_id: u32,
     pub(crate) sink: Arc<dyn AnswerSink>,
-    /// What the target's breaker had held back in all when the ask came, in milliseconds.
-    pub(crate) held_before_ms: u64,
 }
 
 /// One question and everything that is known of it.
@@ -46,6 +44,8 @@ pub(crate) struct Entry {
     pub(crate) asked_while_young: u32,
     /// It does not fit beside others.
     pub(crate) alone: bool,
+    /// A call for it has left.
+    pub(crate) under_way: bool,
 }
 
 /// What a call takes along of an entry.
@@ -69,8 +69,10 @@ pub(crate) struct CallBounds {
 pub(crate) enum Entered {
     /// It waits.
     Queued,
-    /// The same is asked already.
+    /// The same is asked already, and waits.
     Joined,
+    /// The same is asked already, and its call has left.
+    JoinedUnderWay,
 }
 
 /// What waits for one target.
@@ -90,7 +92,7 @@ impl Queue {
         {
             same.waiters.extend(entry.waiters);
             same.born_ms = same.born_ms.max(entry.born_ms);
-            return Entered::Joined;
+            return if same.under_way { Entered::JoinedUnderWay } else { Entered::Joined };
         }
         let id = self.next_id;
         self.next_id += 1;
@@ -113,6 +115,20 @@ impl Queue {
     /// An entry that is under way or waits.
     pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
         self.entries.get_mut(&id)
+    }
+
+    /// A question's call brought nothing: it waits again. Returns the tokens that wait for it.
+    pub(crate) fn come_back(&mut self, id: u64) -> impl Iterator<Item = u64> {
+        let entry = self.entries.get_mut(&id);
+        entry.into_iter().flat_map(|entry| {
+            entry.under_way = false;
+            entry.waiters.iter().map(|waiter| waiter.token)
+        })
+    }
+
+    /// The tokens that wait for a question.
+    pub(crate) fn tokens(&self, id: u64) -> impl Iterator<Item = u64> {
+        self.entries.get(&id).into_iter().flat_map(|entry| entry.waiters.iter().map(|waiter| waiter.token))
     }
 
     /// Takes a question out for good.
@@ -141,7 +157,9 @@ impl Queue {
             entry.waiters.retain(|waiter| is_wanted(waiter.token));
             if entry.waiters.is_empty() {
                 self.finish(id);
-            } else if !call.add(id, entry) {
+            } else if call.add(id, entry) {
+                entry.under_way = true;
+            } else {
                 passed_over.push(id);
             }
         }

@@ -10,7 +10,7 @@ use crate::config::{CACHE_TTL_MS_MAX, LookupConfig, Visibility};
 use crate::error::LookupConfigError;
 use crate::forgotten::Forgotten;
 use crate::grants::Scope;
-use crate::open_asks::OpenAsks;
+use crate::open_asks::{Answering, OpenAsks};
 use crate::question::{Addressed, Question, ShareKey, Shared, Sharing, address};
 use crate::queue::{Entered, Entry, Waiter};
 use crate::site::{Site, Sites, bounded};
@@ -41,8 +41,8 @@ pub struct Answered {
     pub ask_id: u32,
     /// The answer.
     pub answer: Answer,
-    /// How long the ask waited for a target that was out or had asked for a pause, in milliseconds: this does not
-    /// count against the event's wall time.
+    /// For how long the token was held since it was last told, in milliseconds: its asks waited for a slot or for a target
+    /// that was out, or calls failed for reasons that pass. This does not count against the event's wall time.
     pub held_ms: u64,
 }
 
@@ -144,19 +144,18 @@ impl LookupService {
         inner.counters.add(Counter::Asks, requests.len() as u64);
         {
             let mut open = inner.open();
-            requests.iter().for_each(|request| open.open(request.token));
+            requests.iter().for_each(|request| open.open(request.token, now_ms));
         }
         let mut answered = Vec::new();
         let mut touched: Vec<Arc<Target>> = Vec::new();
         for request in requests {
-            let waiter =
-                Waiter { token: request.token, ask_id: request.ask.id, sink: Arc::clone(sink), held_before_ms: 0 };
+            let waiter = Waiter { token: request.token, ask_id: request.ask.id, sink: Arc::clone(sink) };
             match inner.place(request, waiter, now_ms, &mut answered) {
                 Some(target) if !touched.iter().any(|known| Arc::ptr_eq(known, &target)) => touched.push(target),
                 Some(_) | None => {}
             }
         }
-        inner.deliver(answered);
+        inner.deliver(answered, Answering::Waiting);
         touched.iter().for_each(|target| inner.pump(target));
     }
 
@@ -176,12 +175,11 @@ impl LookupService {
         what.iter().for_each(|what| forgotten.forget(&domain, *what, now_ms));
     }
 
-    /// How long a token's open asks have waited, so far, for targets that are out or have asked for a pause, in
-    /// milliseconds. An event's wall time stands still meanwhile.
+    /// For how long a token was held since the last answer told, in milliseconds: see [`Answered::held_ms`]. An event's
+    /// wall time stands still meanwhile.
     pub fn held_ms(&self, token: u64) -> u64 {
-        let places = self.inner.open().places(token);
         let now_ms = self.inner.clock.now_ms();
-        places.iter().map(|(target, before_ms)| target.held_ms(now_ms).saturating_sub(*before_ms)).max().unwrap_or(0)
+        self.inner.open().held_ms(token, now_ms)
     }
 
     /// Bytes of answers that are still referred to: a slice of an answer counts for the whole.
@@ -278,7 +276,6 @@ impl Inner {
         waiter: Waiter,
         now_ms: u64,
     ) {
-        let held_before_ms = target.held_ms(now_ms);
         let entry = Entry {
             question,
             key,
@@ -290,12 +287,13 @@ impl Inner {
             successes_seen: 0,
             asked_while_young: 0,
             alone: false,
-            waiters: vec![Waiter { held_before_ms, ..waiter }],
+            under_way: false,
+            waiters: vec![waiter],
         };
         // The target's lock is taken before that of the open asks, here as everywhere.
-        let entered = target.enter(entry, &mut |token| self.open().is_open(token));
-        self.open().waits_at(request.token, target, held_before_ms);
-        if entered == Entered::Joined {
+        let is_wanted = &mut |token| self.open().is_open(token);
+        let entered = target.enter(entry, is_wanted, &mut |token| self.open().depart(token, now_ms));
+        if entered != Entered::Queued {
             self.counters.add(Counter::Coalesced, 1);
         }
     }
@@ -345,20 +343,23 @@ impl Inner {
     }
 
     /// Delivers answers to those who still wait, one batch per sink.
-    fn deliver(&self, answers: Vec<(Waiter, Answer)>) {
+    fn deliver(&self, answers: Vec<(Waiter, Answer)>, answering: Answering) {
         if answers.is_empty() {
             return;
         }
-        let wanted: Vec<(Waiter, Answer)> = {
+        let now_ms = self.clock.now_ms();
+        let wanted: Vec<(Waiter, Answer, u64)> = {
             let mut open = self.open();
-            answers.into_iter().filter(|(waiter, _)| open.close(waiter.token)).collect()
+            let closed = |(waiter, answer): (Waiter, Answer)| {
+                open.close(waiter.token, answering, now_ms).map(|held_ms| (waiter, answer, held_ms))
+            };
+            answers.into_iter().filter_map(closed).collect()
         };
         self.counters.add(Counter::Answers, wanted.len() as u64);
-        self.counters.add(Counter::Errors, wanted.iter().filter(|(_, answer)| answer.is_err()).count() as u64);
+        self.counters.add(Counter::Errors, wanted.iter().filter(|(_, answer, _)| answer.is_err()).count() as u64);
         let mut sinks: Vec<(Arc<dyn AnswerSink>, Vec<Answered>)> = Vec::new();
-        for (waiter, answer) in wanted {
-            let answered =
-                Answered { token: waiter.token, ask_id: waiter.ask_id, answer, held_ms: waiter.held_before_ms };
+        for (waiter, answer, held_ms) in wanted {
+            let answered = Answered { token: waiter.token, ask_id: waiter.ask_id, answer, held_ms };
             match sinks.iter_mut().find(|(sink, _)| std::ptr::addr_eq(Arc::as_ptr(sink), Arc::as_ptr(&waiter.sink))) {
                 Some((_, batch)) => batch.push(answered),
                 None => sinks.push((waiter.sink, vec![answered])),

@@ -90,8 +90,13 @@ impl Target {
         }
     }
 
-    /// Lets a question in.
-    pub(crate) fn enter(&self, entry: Entry, is_wanted: &mut dyn FnMut(u64) -> bool) -> Entered {
+    /// Lets a question in. `departs` is told its token where the same question's call has left already.
+    pub(crate) fn enter(
+        &self,
+        entry: Entry,
+        is_wanted: &mut dyn FnMut(u64) -> bool,
+        departs: &mut dyn FnMut(u64),
+    ) -> Entered {
         let mut state = self.lock();
         if state.queue.ready() >= state.sweep_at {
             state.queue.sweep(is_wanted);
@@ -99,7 +104,12 @@ impl Target {
         }
         let mut entry = entry;
         entry.successes_seen = state.successes;
-        state.queue.enter(entry)
+        let tokens: Vec<u64> = entry.waiters.iter().map(|waiter| waiter.token).collect();
+        let entered = state.queue.enter(entry);
+        if entered == Entered::JoinedUnderWay {
+            tokens.into_iter().for_each(departs);
+        }
+        entered
     }
 
     /// How many slots should begin to look for work: enough for what is ready, not more than are free. They count as
@@ -113,8 +123,14 @@ impl Target {
         claimed
     }
 
-    /// What a slot that is looking for work finds.
-    pub(crate) fn take(&self, now_ms: u64, expected_bytes_max: u64, is_wanted: &mut dyn FnMut(u64) -> bool) -> Work {
+    /// What a slot that is looking for work finds. `departs` is told the tokens whose asks go into the call.
+    pub(crate) fn take(
+        &self,
+        now_ms: u64,
+        expected_bytes_max: u64,
+        is_wanted: &mut dyn FnMut(u64) -> bool,
+        departs: &mut dyn FnMut(u64),
+    ) -> Work {
         let mut state = self.lock();
         state.looking = state.looking.saturating_sub(1);
         let gate = if state.queue.ready() == 0 { Gate::AwaitProbe } else { state.breaker.gate(now_ms) };
@@ -143,6 +159,7 @@ impl Target {
             state.busy = state.busy.saturating_sub(1);
             return Work::Nothing { look_again_at_ms: None };
         }
+        taken.iter().flat_map(|taken| state.queue.tokens(taken.id)).for_each(departs);
         self.calls.fetch_add(1, Ordering::Relaxed);
         Work::Call(Batch { taken, probe })
     }
@@ -155,11 +172,6 @@ impl Target {
     /// The wake-up that was asked for is here.
     pub(crate) fn woken(&self) {
         self.lock().wake_at_ms = None;
-    }
-
-    /// How long the breaker has held back calls in all, in milliseconds.
-    pub(crate) fn held_ms(&self, now_ms: u64) -> u64 {
-        self.lock().breaker.held_ms(now_ms)
     }
 
     /// Whether nothing is lost by forgetting this target.

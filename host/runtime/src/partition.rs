@@ -12,6 +12,11 @@
 //!
 //! Nothing here waits: `pipeline.rs` is the loop around it and owns every queue and timer.
 
+mod flow;
+mod leaving;
+
+pub use flow::Flow;
+
 use crate::job::{Finish, Finished, Job, JobId};
 use crate::metrics::PipelineMetrics;
 use millrace_flow::admission::{Admission, AdmissionLimits, AnswerEstimate, Head};
@@ -24,7 +29,7 @@ use millrace_kafka::delivery::{DeliveryError, OutputFailure, Unit};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What order means in a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,17 +103,6 @@ pub struct Refused {
     pub attempt: u32,
     /// Why.
     pub error: DeliveryError,
-}
-
-/// What the consumer shall do.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Flow {
-    /// Whether it shall hand out nothing for a moment: there is no room just now.
-    pub hold: bool,
-    /// To pause: full.
-    pub pause: Vec<TopicPartition>,
-    /// To resume: half empty again.
-    pub resume: Vec<TopicPartition>,
 }
 
 /// The path of every record of one pipeline, from poll to settlement.
@@ -273,7 +267,9 @@ impl RecordPath {
                 *load = load.saturating_sub(1);
             }
             let (ending, outputs) = match finish {
-                Finish::Retry { .. } if self.partitions.get(&job.partition).is_none_or(|partition| partition.leaving) => {
+                Finish::Retry { .. }
+                    if self.partitions.get(&job.partition).is_none_or(|partition| partition.leaving) =>
+                {
                     self.abandon(id);
                     continue;
                 }
@@ -332,14 +328,6 @@ impl RecordPath {
         } else {
             self.outbox_jobs.push((id, outputs.len()));
             self.outbox.extend(outputs);
-        }
-    }
-
-    /// Gives a job up: its record runs again elsewhere.
-    fn abandon(&mut self, id: JobId) {
-        if let Some(job) = self.jobs.remove(&id) {
-            self.admission.release(job.reserved);
-            self.metrics.abandoned();
         }
     }
 
@@ -487,95 +475,6 @@ impl RecordPath {
         }
     }
 
-    /// How the consumer shall go on. A backlog holds all of it back for a moment, which costs nothing. A partition whose
-    /// backlog stays is paused, so that the others go on, and resumed when there is room again; each is told at most once
-    /// a second, because librdkafka throws away and fetches again what it had buffered for a paused partition.
-    pub fn flow(&mut self, now: Instant) -> Flow {
-        /// Half of what the consumer bears to be held back.
-        const PAUSE_AFTER: Duration = Duration::from_millis(500);
-        const FLIP_REST: Duration = Duration::from_secs(1);
-        /// With any room at all, a partition does not wait longer than this for the others to leave half of it.
-        const RESUME_AFTER: Duration = Duration::from_secs(5);
-        let mut flow = Flow::default();
-        for (name, partition) in &mut self.partitions {
-            let since = |at: Option<Instant>| at.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
-            partition.full_since = (!partition.backlog.is_empty()).then(|| partition.full_since.unwrap_or(now));
-            let (full, rested) = (partition.full_since.is_some(), since(partition.flipped) >= FLIP_REST);
-            if partition.paused {
-                let has_room = self.admission.may_resume()
-                    || (!self.admission.is_full() && since(partition.flipped) >= RESUME_AFTER);
-                if rested && !full && has_room {
-                    partition.paused = false;
-                    partition.flipped = Some(now);
-                    flow.resume.push(name.clone());
-                }
-            } else if full && rested && since(partition.full_since) >= PAUSE_AFTER {
-                partition.paused = true;
-                partition.flipped = Some(now);
-                flow.pause.push(name.clone());
-            } else {
-                flow.hold |= full;
-            }
-        }
-        flow
-    }
-
-    /// Gives up what has not been started of these partitions (all of them without `only`): the next owner runs it.
-    /// Returns the jobs that workers shall forget.
-    pub fn stop_starting(&mut self, only: Option<&[TopicPartition]>) {
-        let mut dropped = Vec::new();
-        for (name, partition) in &mut self.partitions {
-            if only.is_some_and(|only| !only.contains(name)) {
-                continue;
-            }
-            partition.leaving = true;
-            for record in partition.backlog.drain(..) {
-                self.backlog_bytes = self.backlog_bytes.saturating_sub(record.bytes() as u64);
-            }
-            dropped.extend(partition.lanes.clear());
-        }
-        dropped.extend(self.ready.extract_if(.., |job| leaves(&self.jobs, only, job.id)).map(|job| job.id));
-        let retries: Vec<_> = self.retries.keys().copied().filter(|(_, id)| leaves(&self.jobs, only, *id)).collect();
-        for key in retries {
-            self.retries.remove(&key);
-            dropped.push(key.1);
-        }
-        for id in dropped {
-            self.abandon(id);
-        }
-    }
-
-    /// Lets partitions go, with everything that is still open in them. Returns the jobs that workers shall forget.
-    pub fn revoke(&mut self, gone: &[TopicPartition]) -> FxHashMap<usize, Vec<JobId>> {
-        self.stop_starting(Some(gone));
-        let mut cancelled: FxHashMap<usize, Vec<JobId>> = FxHashMap::default();
-        for (id, job) in self.jobs.extract_if(|_, job| gone.contains(&job.partition)) {
-            self.admission.release(job.reserved);
-            self.metrics.abandoned();
-            if let Some(worker) = job.worker {
-                cancelled.entry(worker).or_default().push(id);
-                if let Some(load) = self.load.get_mut(worker) {
-                    *load = load.saturating_sub(1);
-                }
-            }
-        }
-        for partition in gone {
-            self.partitions.remove(partition);
-        }
-        let waiting = std::mem::take(&mut self.outbox_jobs);
-        self.outbox_jobs = keep_known(&self.jobs, waiting, &mut self.outbox);
-        cancelled
-    }
-
-    /// Takes the outputs of jobs that are no longer ours out of a unit that was not sent yet.
-    pub fn recall(&mut self, unit: &mut Unit) {
-        let Some(jobs) = self.units.remove(&unit.serial) else { return };
-        let mut outputs = std::mem::take(&mut unit.outputs);
-        let kept = keep_known(&self.jobs, jobs, &mut outputs);
-        unit.outputs = outputs;
-        self.units.insert(unit.serial, kept);
-    }
-
     /// Events between admission and settlement, of these partitions or of all.
     pub fn open(&self, only: Option<&[TopicPartition]>) -> usize {
         match only {
@@ -600,34 +499,6 @@ impl RecordPath {
         self.next_unit += 1;
         self.next_unit
     }
-}
-
-/// What passes a pipeline's end without an outcome is given up, so that the books add up over its restarts.
-impl Drop for RecordPath {
-    fn drop(&mut self) {
-        self.jobs.drain().for_each(|_| self.metrics.abandoned());
-    }
-}
-
-/// Leaves the outputs of known jobs in `outputs`, and returns those jobs.
-fn keep_known(jobs: &FxHashMap<JobId, OpenJob>, unit: UnitJobs, outputs: &mut Vec<OutputRecord>) -> UnitJobs {
-    let mut all = std::mem::take(outputs).into_iter();
-    let mut kept = UnitJobs::new();
-    for (id, count) in unit {
-        let own = all.by_ref().take(count);
-        if jobs.contains_key(&id) {
-            outputs.extend(own);
-            kept.push((id, count));
-        } else {
-            own.for_each(drop);
-        }
-    }
-    kept
-}
-
-/// Whether a job belongs to one of the partitions that leave.
-fn leaves(jobs: &FxHashMap<JobId, OpenJob>, only: Option<&[TopicPartition]>, id: JobId) -> bool {
-    only.is_none_or(|only| jobs.get(&id).is_none_or(|job| only.contains(&job.partition)))
 }
 
 fn lane_of(order: Order, record: &Record) -> LaneId {

@@ -50,7 +50,7 @@ pub struct PipelineSpec {
     pub decode: DecodeLimits,
     /// How often and when an event is tried again.
     pub retry: RetryPolicy,
-    /// How long an event may take, waiting for an open breaker aside.
+    /// How long an event may take, waiting for a call slot or an outage aside.
     pub event_deadline: Duration,
     /// Values above this size reach the plugin as a blob.
     pub inline_bytes_max: usize,

@@ -376,7 +376,7 @@ impl Station {
         self.finished.push(Finished { id: job.id, finish, answer_bytes });
     }
 
-    /// Ends the events whose time is over. Time that a lookup spent waiting for an open breaker does not count.
+    /// Ends the events whose time is over. Time for which its lookups were held does not count.
     fn expire(&mut self, shared: &Shared, now_ms: u64) {
         let now = Instant::now();
         while let Some((deadline, ticket)) = self.deadlines.front().copied() {

@@ -20,7 +20,7 @@ fn entry(rev_id: u64, token: u64, expected_bytes: u64) -> Entry {
         key: ShareKey { what: Shared::Revision(question.clone()), class: "c".into() },
         question: Question::Revision(question),
         scope: Arc::new(Scope::new("p", &Grants::default()).unwrap()),
-        waiters: vec![Waiter { token, ask_id: 0, sink: Arc::new(Nobody), held_before_ms: 0 }],
+        waiters: vec![Waiter { token, ask_id: 0, sink: Arc::new(Nobody) }],
         expected_bytes,
         born_ms: None,
         failures: 0,
@@ -28,6 +28,7 @@ fn entry(rev_id: u64, token: u64, expected_bytes: u64) -> Entry {
         successes_seen: 0,
         asked_while_young: 0,
         alone: false,
+        under_way: false,
     }
 }
 
@@ -91,7 +92,7 @@ fn equal_questions_are_one_with_the_youngest_birth() {
     assert_eq!(queue.enter(Entry { born_ms: Some(5), ..entry(1, 1, 1) }), Entered::Queued);
     let taken = queue.take(BOUNDS, &mut |_| true);
     // Also while it is under way.
-    assert_eq!(queue.enter(Entry { born_ms: Some(7), ..entry(1, 2, 1) }), Entered::Joined);
+    assert_eq!(queue.enter(Entry { born_ms: Some(7), ..entry(1, 2, 1) }), Entered::JoinedUnderWay);
     let finished = queue.finish(taken[0].id).unwrap();
     assert_eq!(finished.waiters.iter().map(|waiter| waiter.token).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(finished.born_ms, Some(7));

@@ -6,6 +6,7 @@ use crate::breaker::BreakerState;
 use crate::cache::Kept;
 use crate::call::{self, Brought, Made};
 use crate::config::Visibility;
+use crate::open_asks::Answering;
 use crate::question::Question;
 use crate::queue::{Entry, Waiter};
 use crate::settle::{self, Circumstances, Next, Why};
@@ -57,7 +58,9 @@ impl Inner {
             let Ok(_permit) = self.calls.acquire().await else { return };
             let now_ms = self.clock.now_ms();
             let bytes_max = self.cfg.limits.call_expected_bytes_max;
-            let batch = match target.take(now_ms, bytes_max, &mut |token| self.open().is_open(token)) {
+            let is_wanted = &mut |token| self.open().is_open(token);
+            let departs = &mut |token| self.open().depart(token, now_ms);
+            let batch = match target.take(now_ms, bytes_max, is_wanted, departs) {
                 Work::Call(batch) => batch,
                 Work::Nothing { look_again_at_ms } => {
                     if let Some(at_ms) = look_again_at_ms {
@@ -72,7 +75,7 @@ impl Inner {
             let patience = Patience { now_ms, retry_after_ms_max: self.cfg.retry_after_ms_max };
             let made = call::make(self.transport.as_ref(), &target, &batch, &self.cfg.limits, patience).await;
             let settled = self.settle(&target, &batch, made, departure);
-            self.deliver(settled.answers);
+            self.deliver(settled.answers, Answering::UnderWay);
             for (wait_ms, ids) in settled.again {
                 self.ask_again(&target, wait_ms, ids);
             }
@@ -131,12 +134,14 @@ impl Inner {
                     settled.again(0, taken.id);
                 }
                 Next::Answer { answer, page_id } => {
-                    let held_ms = state.breaker.held_ms(now_ms);
                     let Some(entry) = state.queue.finish(taken.id) else { continue };
                     self.keep(target, &entry, &answer, page_id, departure);
-                    hand_out(entry, answer, held_ms, &mut settled.answers);
+                    hand_out(entry, answer, &mut settled.answers);
                 }
             }
+        }
+        for id in settled.again.iter().flat_map(|(_, ids)| ids) {
+            state.queue.come_back(*id).for_each(|token| self.open().come_back(token, departure.at_ms));
         }
         settled
     }
@@ -236,11 +241,10 @@ fn counter_of(why: Why) -> Counter {
     }
 }
 
-/// Gives everybody who waits the answer, and how long they were held.
-fn hand_out(entry: Entry, answer: Answer, held_ms: u64, answers: &mut Vec<(Waiter, Answer)>) {
-    let told = |waiter: Waiter| Waiter { held_before_ms: held_ms.saturating_sub(waiter.held_before_ms), ..waiter };
+/// Gives everybody who waits the answer.
+fn hand_out(entry: Entry, answer: Answer, answers: &mut Vec<(Waiter, Answer)>) {
     let mut waiters = entry.waiters.into_iter();
     let last = waiters.next_back();
-    answers.extend(waiters.map(|waiter| (told(waiter), answer.clone())));
-    answers.extend(last.map(|waiter| (told(waiter), answer)));
+    answers.extend(waiters.map(|waiter| (waiter, answer.clone())));
+    answers.extend(last.map(|waiter| (waiter, answer)));
 }

@@ -20,6 +20,7 @@ fn entry() -> Entry {
         successes_seen: 0,
         asked_while_young: 0,
         alone: false,
+        under_way: false,
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) const EVENT_BYTES: u64 = 20 * MIB;
 pub(crate) const OPEN_OFFSETS: u64 = 10_000;
 /// Bytes of a pipeline in flight, answers included: half of what a host of 512 MiB has.
 pub(crate) const BYTES_IN_FLIGHT: u64 = 256 * MIB;
-/// Wall time of an event, waiting for an open breaker aside.
+/// Wall time of an event, waiting for a call slot or an outage aside.
 pub(crate) const EVENT_DEADLINE: Duration = Duration::from_secs(60);
 /// How often progress is committed: what a crash runs again is a second's worth.
 pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub struct PipelineLimits {
     pub open_offsets_max: usize,
     /// The most bytes in flight, with answers and bookkeeping. One event per partition may always go beyond.
     pub bytes_in_flight_max: u64,
-    /// Wall time of an event, waiting for an open breaker aside.
+    /// Wall time of an event, waiting for a call slot or an outage aside.
     pub event_deadline: Duration,
     /// How often progress is committed.
     pub commit_interval: Duration,
@@ -79,7 +79,10 @@ pub(crate) fn read(section: &Section<'_>) -> PipelineLimits {
             .or(BYTES_IN_FLIGHT, show_size(BYTES_IN_FLIGHT)),
         event_deadline: section
             .duration(
-                key("event_deadline", "How long an event may take; waiting for an outage of its API does not count."),
+                key(
+                    "event_deadline",
+                    "How long an event may take; waiting for a call slot or for an outage of its API does not count.",
+                ),
                 Duration::from_millis(100)..=Duration::from_secs(3600),
             )
             .or(EVENT_DEADLINE, show_duration(EVENT_DEADLINE)),

@@ -1,0 +1,100 @@
+//! Partitions on their way out: what is given up, what is still sent, and that the books add up.
+
+use super::{JobId, OpenJob, RecordPath, UnitJobs};
+use millrace_flow::record::{OutputRecord, TopicPartition};
+use millrace_kafka::delivery::Unit;
+use rustc_hash::FxHashMap;
+
+impl RecordPath {
+    /// Gives up what has not been started of these partitions (all of them without `only`): the next owner runs it.
+    /// Returns the jobs that workers shall forget.
+    pub fn stop_starting(&mut self, only: Option<&[TopicPartition]>) {
+        let mut dropped = Vec::new();
+        for (name, partition) in &mut self.partitions {
+            if only.is_some_and(|only| !only.contains(name)) {
+                continue;
+            }
+            partition.leaving = true;
+            for record in partition.backlog.drain(..) {
+                self.backlog_bytes = self.backlog_bytes.saturating_sub(record.bytes() as u64);
+            }
+            dropped.extend(partition.lanes.clear());
+        }
+        dropped.extend(self.ready.extract_if(.., |job| leaves(&self.jobs, only, job.id)).map(|job| job.id));
+        let retries: Vec<_> = self.retries.keys().copied().filter(|(_, id)| leaves(&self.jobs, only, *id)).collect();
+        for key in retries {
+            self.retries.remove(&key);
+            dropped.push(key.1);
+        }
+        for id in dropped {
+            self.abandon(id);
+        }
+    }
+
+    /// Lets partitions go, with everything that is still open in them. Returns the jobs that workers shall forget.
+    pub fn revoke(&mut self, gone: &[TopicPartition]) -> FxHashMap<usize, Vec<JobId>> {
+        self.stop_starting(Some(gone));
+        let mut cancelled: FxHashMap<usize, Vec<JobId>> = FxHashMap::default();
+        for (id, job) in self.jobs.extract_if(|_, job| gone.contains(&job.partition)) {
+            self.admission.release(job.reserved);
+            self.metrics.abandoned();
+            if let Some(worker) = job.worker {
+                cancelled.entry(worker).or_default().push(id);
+                if let Some(load) = self.load.get_mut(worker) {
+                    *load = load.saturating_sub(1);
+                }
+            }
+        }
+        for partition in gone {
+            self.partitions.remove(partition);
+        }
+        let waiting = std::mem::take(&mut self.outbox_jobs);
+        self.outbox_jobs = keep_known(&self.jobs, waiting, &mut self.outbox);
+        cancelled
+    }
+
+    /// Takes the outputs of jobs that are no longer ours out of a unit that was not sent yet.
+    pub fn recall(&mut self, unit: &mut Unit) {
+        let Some(jobs) = self.units.remove(&unit.serial) else { return };
+        let mut outputs = std::mem::take(&mut unit.outputs);
+        let kept = keep_known(&self.jobs, jobs, &mut outputs);
+        unit.outputs = outputs;
+        self.units.insert(unit.serial, kept);
+    }
+
+    /// Gives a job up: its record runs again elsewhere.
+    pub(super) fn abandon(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.remove(&id) {
+            self.admission.release(job.reserved);
+            self.metrics.abandoned();
+        }
+    }
+}
+
+/// What passes a pipeline's end without an outcome is given up, so that the books add up over its restarts.
+impl Drop for RecordPath {
+    fn drop(&mut self) {
+        self.jobs.drain().for_each(|_| self.metrics.abandoned());
+    }
+}
+
+/// Leaves the outputs of known jobs in `outputs`, and returns those jobs.
+fn keep_known(jobs: &FxHashMap<JobId, OpenJob>, unit: UnitJobs, outputs: &mut Vec<OutputRecord>) -> UnitJobs {
+    let mut all = std::mem::take(outputs).into_iter();
+    let mut kept = UnitJobs::new();
+    for (id, count) in unit {
+        let own = all.by_ref().take(count);
+        if jobs.contains_key(&id) {
+            outputs.extend(own);
+            kept.push((id, count));
+        } else {
+            own.for_each(drop);
+        }
+    }
+    kept
+}
+
+/// Whether a job belongs to one of the partitions that leave.
+fn leaves(jobs: &FxHashMap<JobId, OpenJob>, only: Option<&[TopicPartition]>, id: JobId) -> bool {
+    only.is_none_or(|only| jobs.get(&id).is_none_or(|job| only.contains(&job.partition)))
+}
