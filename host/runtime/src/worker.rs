@@ -63,19 +63,26 @@ pub fn run(mut inbox: Receiver<Message>, shared: Shared) {
     loop {
         let busy = stations.values().any(Station::has_work);
         let Some(first) = next_message(&mut inbox, busy, &stations) else { return };
-        let mut message = first;
-        for _ in 0..MESSAGES_PER_ROUND_MAX {
-            let Some(received) = message else { break };
-            if matches!(received, Message::Stop) {
-                return;
-            }
-            apply(received, &mut stations, &shared);
-            message = inbox.try_recv().ok();
+        let received = take(first, &mut inbox);
+        if received.iter().any(|message| matches!(message, Message::Stop)) {
+            return;
         }
+        received.into_iter().for_each(|message| apply(message, &mut stations, &shared));
         for station in stations.values_mut() {
             station.round(&shared);
         }
     }
+}
+
+/// What one round works on: the message that woke the worker, and those behind it. The rest stays in the inbox.
+fn take(first: Option<Message>, inbox: &mut Receiver<Message>) -> Vec<Message> {
+    let mut received: Vec<Message> = first.into_iter().collect();
+    while received.len() < MESSAGES_PER_ROUND_MAX
+        && let Ok(message) = inbox.try_recv()
+    {
+        received.push(message);
+    }
+    received
 }
 
 /// The next message, if there is one: at once when instances have work, else once one arrives or a deadline passes.
@@ -460,4 +467,27 @@ fn event(job: &Job, input: &InputBinding, document: Option<&Document>, inline_by
 fn jitter(job: u64, attempt: u32) -> f64 {
     let mixed = (job ^ u64::from(attempt).rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     f64::from(u32::try_from(mixed >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_is_lost_between_two_rounds() {
+        let (sender, mut inbox) = tokio::sync::mpsc::channel(1_000);
+        for number in 0..300 {
+            sender.try_send(Message::Detach(PipelineId(number))).unwrap();
+        }
+        let mut received = Vec::new();
+        while let Ok(first) = inbox.try_recv() {
+            let round = take(Some(first), &mut inbox);
+            assert!(round.len() <= MESSAGES_PER_ROUND_MAX);
+            received.extend(round.into_iter().map(|message| match message {
+                Message::Detach(PipelineId(number)) => number,
+                _ => panic!("another message than was sent"),
+            }));
+        }
+        assert_eq!(received, (0..300).collect::<Vec<_>>());
+    }
 }

@@ -170,6 +170,8 @@ impl Stage {
         let mut enrichment =
             Enrichment::new(name, &self.kafka.bootstrap(), &self.api.url(), &guest("page-content-change")?);
         enrichment.call_slots = call_slots;
+        // The twin has no limit over all wikis.
+        enrichment.call_slots_total = 1_024;
         Ok(enrichment)
     }
 
