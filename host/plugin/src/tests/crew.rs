@@ -160,3 +160,14 @@ fn what_a_ticket_says_comes_with_its_end_and_what_no_ticket_says_at_once() {
     let report = stage.report(ticket);
     assert_eq!((report.logs.len(), report.counts[0].1), (2, 2));
 }
+
+/// Answers find their ticket by its number, whichever crew it belongs to.
+#[test]
+fn two_crews_never_share_a_ticket() {
+    let (mut one, mut other) = (Stage::new(Limits::default()), Stage::new(Limits::default()));
+    let tickets: Vec<Ticket> = (0..10).flat_map(|_| [one.start("s"), other.start("s")]).collect();
+    let mut distinct = tickets.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), tickets.len());
+}

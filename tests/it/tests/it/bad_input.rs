@@ -1,5 +1,6 @@
 //! Bad records: each ends as an error event or a counted skip, and the next record still goes through.
 
+use anyhow::Context as _;
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_it::{Stage, header, json, record};
 use std::time::Duration;
@@ -94,5 +95,26 @@ fn an_unknown_revision_is_an_error_event() -> anyhow::Result<()> {
     assert_eq!(event["errored_stream_name"], "mediawiki.page_change.v1");
     assert_eq!(event["errored_schema_uri"], "/mediawiki/page/change/1.2.0");
     assert_eq!(stage.outputs()?.len(), 2);
+    Ok(())
+}
+
+/// Brokers refuse timestamps from more than an hour ahead, so an output's timestamp is never later than now.
+#[test]
+fn an_event_from_the_future_goes_through() -> anyhow::Result<()> {
+    let stage = Stage::set("future", "page-content-change", 1, Duration::from_millis(5))?;
+    let wiki = Wiki::numbered(0);
+    let change = |page_id, dt| Change { wiki: &wiki, page_id, edit: 2, kind: Kind::Edit, dt };
+    stage.feed([change(1, DT), change(2, "2999-01-01T00:00:00Z"), change(3, DT)])?;
+    let mut host = stage.start()?;
+    stage.settle(&mut host, 3)?;
+    stage.committed_to_the_end(3)?;
+    assert_eq!(host.terminate()?, Some(0));
+    assert_eq!(stage.errors()?.len(), 0);
+    let outputs = stage.outputs()?;
+    assert_eq!(outputs.len(), 3);
+    let future = outputs.iter().find(|output| json(output).is_ok_and(|event| event["page"]["page_id"] == 2));
+    let future = future.context("no output of page 2")?;
+    assert_eq!(json(future)?["dt"], "2999-01-01T00:00:00Z", "the event's own time stays");
+    assert!(future.timestamp_ms < 2_500_000_000_000, "{}", future.timestamp_ms);
     Ok(())
 }
