@@ -130,7 +130,8 @@ pub struct ConsumerConfig {
     pub start: StartPosition,
     /// How partitions are spread over members.
     pub assignor: Assignor,
-    /// How long a revoked partition waits for its owner to commit what is settled, in milliseconds. Default 1,000.
+    /// How long a revoked partition waits for its owner to commit what is settled, in milliseconds. Default 3,000: a
+    /// second for what is in flight, and time to notice, to commit and to be told so.
     pub revoke_wait_ms: u64,
     /// The most records in one batch. Default 500.
     pub batch_records_max: usize,
@@ -149,7 +150,7 @@ impl ConsumerConfig {
             topics,
             start: StartPosition::Earliest,
             assignor: Assignor::CooperativeSticky,
-            revoke_wait_ms: 1_000,
+            revoke_wait_ms: 3_000,
             batch_records_max: 500,
             batch_bytes_max: 1024 * 1024,
             statistics_interval_ms: 5_000,

@@ -22,9 +22,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::sync::watch;
 
-/// How long a partition that moves to another host may still finish what it has in flight: half of what the consumer waits
-/// for the last progress, so that there is time to commit it.
-const REVOKE_DRAIN: Duration = Duration::from_millis(500);
+/// How long a partition that moves to another host may still finish what it has in flight: a third of what the consumer
+/// waits for the last progress, so that there is time to commit it.
+const REVOKE_DRAIN: Duration = Duration::from_secs(1);
 /// How long leaving the group may take, the last commit included.
 const LEAVE_MAX: Duration = Duration::from_secs(5);
 /// How often the loop looks around when nothing happens.

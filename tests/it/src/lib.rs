@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod real_schemas;
+mod repeats;
 
 use anyhow::{Context as _, ensure};
 use millrace_bed::api::StandIn;
@@ -21,6 +22,8 @@ use millrace_services::{Kafka, KafkaOptions, ScramUser, Topic};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+pub use repeats::Repeats;
 
 /// How long anything may take to happen; on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -81,6 +84,13 @@ impl Stage {
     /// Starts the host.
     pub fn start_unready(&self) -> anyhow::Result<Host> {
         Host::start(&millrace_binary()?, self.folder.path(), &self.enrichment.yaml())
+    }
+
+    /// Starts another host of the same group, with the same configuration and a folder of its own.
+    pub fn start_beside(&self, folder: &str) -> anyhow::Result<Host> {
+        let folder = self.folder.path().join(folder);
+        std::fs::create_dir(&folder)?;
+        Host::start(&millrace_binary()?, &folder, &self.enrichment.yaml())
     }
 
     /// Waits until the host's log has all of these words.

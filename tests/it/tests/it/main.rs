@@ -11,6 +11,7 @@ mod bad_input;
 mod concealed;
 mod contained;
 mod enrichment;
+mod group;
 mod plugins;
 mod quickstart;
 mod real_input;
