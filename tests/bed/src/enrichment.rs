@@ -25,6 +25,8 @@ pub struct Enrichment {
     pub output: String,
     /// The error topic.
     pub errors: String,
+    /// Where a new group begins: `earliest`, `latest` or a time.
+    pub start: String,
     /// Which events run one after the other: those of a `key`, or of a `partition`.
     pub order: &'static str,
     /// The plugin's names for its input and its output.
@@ -57,6 +59,7 @@ impl Enrichment {
             input: format!("{name}.in"),
             output: format!("{name}.out"),
             errors: format!("{name}.error"),
+            start: "earliest".to_owned(),
             order: "key",
             names: ("page_change", "page_content_change"),
             plugin: plugin.to_owned(),
@@ -103,7 +106,7 @@ pipelines:
     cluster: main
     order: {order}
     group: \"{group}\"
-    start: earliest
+    start: {start}
     inputs:
       {input_name}: {{ stream: mediawiki.page_change.v1, topics: [\"{input}\"] }}
     outputs:
@@ -128,6 +131,7 @@ pipelines:
             http = http,
             lookups = self.lookups,
             settings = self.settings,
+            start = self.start,
             order = self.order,
             group = self.group(),
             input_name = self.names.0,
