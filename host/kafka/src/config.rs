@@ -14,7 +14,7 @@ pub const MESSAGE_BYTES_MAX: usize = 20 * 1024 * 1024;
 const WIRE_OVERHEAD_BYTES: usize = 64 * 1024;
 
 /// How many fetched records of a partition may wait before fetching stops. About 20 ms at 50,000 records/s, which is
-/// several fetches; a pause throws them away and they are fetched again, so more would make pauses dear.
+/// several fetches. A pause keeps them, but throws away a fetch that is on its way, which begins when fewer are left.
 pub const PREFETCH_RECORDS: u32 = 1_000;
 
 /// How many KiB of fetched records may wait in one consumer, over all partitions: 32 MiB holds at least one record of

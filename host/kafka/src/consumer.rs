@@ -1,9 +1,9 @@
 //! Reading: one consumer of one pipeline, polled by its own thread. Events come out in order over one bounded channel;
 //! wishes go in without ever blocking. Partitions and their start are resolved here, what is read is not looked at.
 //!
-//! A full channel, or a pipeline that holds it back, does not end the polling: the thread keeps one batch, pauses its
-//! partitions once the pipeline has been standing still for a second, and goes on serving the group. It resumes them when
-//! there is room.
+//! A full channel, or a pipeline that holds it back, does not end the polling: the thread keeps one batch, takes over what
+//! was fetched and pauses its partitions once the pipeline has been standing still for a second, and goes on serving the
+//! group. It resumes them when there is room.
 
 use crate::commit::{self, Board, PartitionProgress};
 use crate::config::ConsumerConfig;
@@ -138,7 +138,7 @@ pub struct ConsumerTotals {
     pub records: u64,
     /// Their bytes, as [`Record::bytes`] counts them.
     pub bytes: u64,
-    /// Partitions paused. Each pause throws away what was fetched ahead, so more than one a second is a waste.
+    /// Partitions paused. Each pause throws away what is being fetched, so more than one a second is a waste.
     pub pauses: u64,
     /// Partitions resumed.
     pub resumes: u64,
@@ -209,8 +209,9 @@ impl Consumer {
         self.tell();
     }
 
-    /// No records of `partitions` from soon on. What was fetched ahead is thrown away and fetched again later, so pause
-    /// and resume a partition at most once a second. Ends with the ownership of the partition.
+    /// No records of `partitions` from soon on. What was fetched ahead is handed out first, of all partitions, because
+    /// librdkafka would throw it away; what is on its way is fetched again later, so pause and resume a partition at most
+    /// once a second. Ends with the ownership of the partition.
     pub fn pause(&self, partitions: &[TopicPartition]) {
         lock(&self.shared.wishes.inner).paused.extend(partitions.iter().cloned());
         self.tell();

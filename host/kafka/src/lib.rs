@@ -23,6 +23,7 @@ mod context;
 mod epochs;
 mod flight;
 mod outbox;
+mod pausing;
 mod poller;
 mod raw;
 mod rebalance;

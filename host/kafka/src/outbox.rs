@@ -18,7 +18,7 @@ type Permit = Result<mpsc::OwnedPermit<SourceEvent>, SendError<()>>;
 pub(crate) struct Outbox {
     sink: mpsc::Sender<SourceEvent>,
     /// Holds at most one batch, since the thread takes no records while something waits here, and besides it what
-    /// rebalances say.
+    /// rebalances say, and before a pause what was fetched ahead.
     held: VecDeque<SourceEvent>,
     /// The place in the channel that is being waited for.
     permit: Option<Pin<Box<dyn Future<Output = Permit> + Send>>>,

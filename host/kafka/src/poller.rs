@@ -8,9 +8,9 @@ use crate::consumer::{Shared, SourceEvent};
 use crate::context::lock;
 use crate::error::KafkaError;
 use crate::outbox::Outbox;
+use crate::pausing::Flow;
 use crate::raw;
 use millrace_flow::record::TopicPartition;
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
 use rdkafka::message::BorrowedMessage;
@@ -25,14 +25,10 @@ use tokio::sync::mpsc;
 
 /// How long the thread sleeps when nothing happens. Whatever happens wakes it; this bounds what a wake-up that got lost
 /// inside librdkafka could cost.
-const IDLE: Duration = Duration::from_millis(100);
+pub(crate) const IDLE: Duration = Duration::from_millis(100);
 
 /// How long the first poll of a round waits. It tells an empty queue from one that only had a log line in it.
 const FIRST_POLL: Duration = Duration::from_millis(1);
-
-/// How long the pipeline may take nothing, or hold the thread back, before all partitions are paused so that the group can be served.
-/// Far below the poll interval of 5 minutes, and long enough to flip at most once a second.
-const STALL: Duration = Duration::from_secs(1);
 
 /// How often the same kind of trouble is told again.
 const TROUBLE_AGAIN: Duration = Duration::from_secs(10);
@@ -56,7 +52,7 @@ pub(crate) struct Poller {
     /// The partitions that are paused because the pipeline wished so.
     pub(crate) paused: BTreeSet<TopicPartition>,
     /// Since when the pipeline holds the thread back.
-    held_since: Option<Instant>,
+    pub(crate) held_since: Option<Instant>,
     /// True while everything is paused because the pipeline takes nothing.
     pub(crate) stalled: bool,
     /// Why the consumer has to end.
@@ -123,13 +119,6 @@ impl Poller {
         self.fatal.is_some() || self.outbox.is_closed() || self.shared.wishes.stop.load(Ordering::Acquire)
     }
 
-    /// Whether the pipeline has no room now, or says that it has none.
-    fn is_held_back(&mut self) -> bool {
-        let held = self.shared.wishes.hold.load(Ordering::Acquire);
-        self.held_since = held.then(|| self.held_since.unwrap_or_else(Instant::now));
-        held || self.outbox.is_blocked()
-    }
-
     /// One round: as many records as a batch takes, or as there are.
     fn round(&mut self) {
         let shared = self.shared.clone();
@@ -152,39 +141,8 @@ impl Poller {
         }
     }
 
-    /// Serves the group while the pipeline takes nothing.
-    fn wait_for_room(&mut self) {
-        let held_for = self.held_since.map_or(Duration::ZERO, |since| since.elapsed());
-        if !self.stalled && self.outbox.blocked_for().max(held_for) >= STALL {
-            self.stalled = true;
-            count(&self.shared.counters.stalls, 1);
-            let running: Vec<_> = self.owned.keys().filter(|p| !self.paused.contains(p)).cloned().collect();
-            self.switch(&running, Flow::Pause);
-        }
-        if self.stalled {
-            let shared = self.shared.clone();
-            match shared.client.poll(Duration::ZERO) {
-                // None should come while everything is paused; one that does is kept, in its order.
-                Some(Ok(message)) => self.take_record(&message),
-                Some(Err(error)) => self.take_error(&error),
-                None if self.rebalance() => {}
-                None => thread::park_timeout(IDLE),
-            }
-        } else {
-            thread::park_timeout(IDLE);
-        }
-    }
-
-    /// Resumes what a stall had paused.
-    fn end_stall(&mut self) {
-        if self.stalled {
-            self.stalled = false;
-            let running: Vec<_> = self.owned.keys().filter(|p| !self.paused.contains(p)).cloned().collect();
-            self.switch(&running, Flow::Resume);
-        }
-    }
-
-    fn take_record(&mut self, message: &BorrowedMessage<'_>) {
+    /// Copies a record into the batch.
+    pub(crate) fn take_record(&mut self, message: &BorrowedMessage<'_>) {
         let record = copy_record(message, &mut self.names);
         // What librdkafka still held of a partition that is gone is no longer ours to handle.
         let Some(position) = self.owned.get_mut(&record.source) else { return };
@@ -209,14 +167,15 @@ impl Poller {
     }
 
     /// Acts on the next rebalance. False if there is none.
-    fn rebalance(&mut self) -> bool {
+    pub(crate) fn rebalance(&mut self) -> bool {
         let Some(rebalance) = self.shared.client.context().next_rebalance() else { return false };
         self.hand_over();
         self.act_on(rebalance);
         true
     }
 
-    fn take_error(&mut self, error: &Native) {
+    /// Acts on what librdkafka says went wrong.
+    pub(crate) fn take_error(&mut self, error: &Native) {
         let reason = self.shared.client.context().take_reason();
         let what = || format!("reading {}", self.config.topics.join(", "));
         match error.rdkafka_error_code() {
@@ -284,7 +243,7 @@ impl Poller {
         self.paused = wished;
         // While everything is stalled, all is paused; the end of the stall looks at the wishes.
         if !self.stalled {
-            self.switch(&pause, Flow::Pause);
+            self.pause(&pause);
             self.switch(&resume, Flow::Resume);
         }
         for (partition, offset) in moves {
@@ -304,25 +263,6 @@ impl Poller {
                 self.outbox.push(SourceEvent::Moved { partition, offset });
             }
             Err(error) => self.tell_trouble(KafkaError::native(format!("moving {partition} to {offset}"), &error)),
-        }
-    }
-
-    /// Pauses or resumes partitions and counts them.
-    pub(crate) fn switch(&mut self, partitions: &[TopicPartition], flow: Flow) {
-        if partitions.is_empty() {
-            return;
-        }
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            list.add_partition(&partition.topic, partition.partition);
-        }
-        let (switched, counter) = match flow {
-            Flow::Pause => (self.shared.client.pause(&list), &self.shared.counters.pauses),
-            Flow::Resume => (self.shared.client.resume(&list), &self.shared.counters.resumes),
-        };
-        count(counter, partitions.len());
-        if let Err(error) = switched {
-            self.tell_trouble(KafkaError::native("pausing or resuming", &error));
         }
     }
 
@@ -350,15 +290,7 @@ impl Poller {
     }
 }
 
-/// Which way a partition is switched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flow {
-    /// No more records.
-    Pause,
-    /// Records again.
-    Resume,
-}
-
-fn count(counter: &AtomicU64, by: usize) {
+/// Adds to a total.
+pub(crate) fn count(counter: &AtomicU64, by: usize) {
     counter.fetch_add(by as u64, Ordering::Relaxed);
 }

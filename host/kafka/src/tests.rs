@@ -5,4 +5,5 @@ mod bed;
 mod committing;
 mod consuming;
 mod delivering;
+mod pausing;
 mod settings;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A running stand-in; it ends when the value is dropped.
@@ -25,6 +25,7 @@ pub struct StandIn {
 struct Counts {
     calls: AtomicU64,
     revisions: AtomicU64,
+    out: AtomicBool,
 }
 
 struct Served {
@@ -65,6 +66,16 @@ impl StandIn {
     pub fn revisions(&self) -> u64 {
         self.counts.revisions.load(Ordering::Relaxed)
     }
+
+    /// From now on answers nothing but 503, at once: an outage.
+    pub fn go_out(&self) {
+        self.counts.out.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the outage.
+    pub fn come_back(&self) {
+        self.counts.out.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Drop for StandIn {
@@ -75,6 +86,9 @@ impl Drop for StandIn {
 
 async fn answer(State(served): State<Arc<Served>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     served.counts.calls.fetch_add(1, Ordering::Relaxed);
+    if served.counts.out.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "out of order\n").into_response();
+    }
     tokio::time::sleep(served.latency).await;
     let params = parameters(uri.query().unwrap_or_default(), &body);
     let Some(revids) = params.get("revids") else {

@@ -77,38 +77,6 @@ async fn a_pipeline_that_starts_at_the_newest_skips_what_is_there_and_keeps_its_
 }
 
 #[tokio::test]
-async fn a_paused_partition_is_silent_and_goes_on_where_it_was() {
-    let (_cluster, config) = cluster("t", 2);
-    fill(&config, "t", 0, 300, 100);
-    let mut consumer = ConsumerConfig::new(config.clone(), "group", vec!["t".to_owned()]);
-    consumer.batch_records_max = 50;
-    // One place: the consumer is never far ahead of the test.
-    let mut source = Source::start(consumer, 1);
-    source.assigned().await;
-    let mut seen = source.records(50).await;
-    source.consumer.pause(&[partition("t", 0)]);
-    // The other partition still speaks; once it has, what was on its way of the paused one has come.
-    fill(&config, "t", 1, 1, 100);
-    loop {
-        let SourceEvent::Records(batch) = source.next_untroubled().await else { panic!("expected records") };
-        let (other, paused): (Vec<_>, Vec<_>) = batch.into_iter().partition(|record| record.source.partition == 1);
-        seen.extend(paused);
-        if !other.is_empty() {
-            break;
-        }
-    }
-    assert!(seen.len() < 300, "everything came in spite of the pause");
-    source.consumer.resume(&[partition("t", 0)]);
-    let rest = 300 - seen.len();
-    seen.extend(source.records(rest).await);
-    let numbers: Vec<_> = seen.iter().map(number_of).collect();
-    assert_eq!(numbers, (0..300).collect::<Vec<_>>());
-    let totals = source.consumer.totals();
-    assert_eq!((totals.pauses, totals.resumes), (1, 1));
-    source.stop().await;
-}
-
-#[tokio::test]
 async fn a_move_starts_again_elsewhere_and_says_so() {
     let (_cluster, config) = cluster("t", 1);
     fill(&config, "t", 0, 20, 10);
@@ -120,24 +88,6 @@ async fn a_move_starts_again_elsewhere_and_says_so() {
     assert!(matches!(moved, SourceEvent::Moved { offset: 15, .. }), "{moved:?}");
     let numbers: Vec<_> = source.records(5).await.iter().map(number_of).collect();
     assert_eq!(numbers, [15, 16, 17, 18, 19]);
-    source.stop().await;
-}
-
-#[tokio::test]
-async fn a_pipeline_that_takes_nothing_loses_nothing_and_is_counted() {
-    let (_cluster, config) = cluster("t", 1);
-    fill(&config, "t", 0, 200, 100);
-    let mut consumer = ConsumerConfig::new(config.clone(), "group", vec!["t".to_owned()]);
-    consumer.batch_records_max = 10;
-    let mut source = Source::start(consumer, 1);
-    source.assigned().await;
-    while source.consumer.totals().stalls == 0 {
-        tokio::task::yield_now().await;
-    }
-    let numbers: Vec<_> = source.records(200).await.iter().map(number_of).collect();
-    assert_eq!(numbers, (0..200).collect::<Vec<_>>());
-    let totals = source.consumer.totals();
-    assert!(totals.pauses >= 1 && totals.pauses == totals.resumes, "{totals:?}");
     source.stop().await;
 }
 

@@ -19,3 +19,4 @@ mod real_schemas;
 mod restart;
 mod security;
 mod startup;
+mod window;

@@ -1,0 +1,118 @@
+//! Far more in the topic than the window takes: about as much is fetched as is consumed, because what is fetched ahead is
+//! kept when partitions are paused.
+
+use millrace_bed::events::{Change, Kind, Wiki};
+use millrace_bed::host::{Host, Metrics};
+use millrace_it::{Stage, record, settled};
+use millrace_kafka::config::{Compression, ProducerConfig};
+use millrace_kafka::writer::Writer;
+use millrace_services::wait_until;
+use std::time::{Duration, Instant};
+
+const DT: &str = "2026-06-22T09:48:10Z";
+const EVENTS: u64 = 8_000;
+/// One call's worth, a tenth of what the consumer hands out at once: the window is full as long as there is anything to do.
+const WINDOW: u64 = 50;
+/// Fetched against consumed, at most. A pause keeps what was fetched; what it may cost is a fetch that is on its way.
+const RATIO_MAX: f64 = 1.3;
+/// librdkafka takes statistics every 5 s, and the host looks at them every 200 ms: what stays for longer is the end.
+const STATISTICS: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A topic of 17 MB, and an API that answers 50 events every 40 ms at most. What a fetch brings is limited as it is on the wire,
+/// so the events are written as they are: compressed like these, which repeat each other, one fetch would be 11 MB.
+fn stage(name: &str, partitions: i32) -> anyhow::Result<Stage> {
+    let mut stage = Stage::set(name, "page-content-change", partitions, Duration::from_millis(40))?;
+    stage.enrichment.call_slots = 1;
+    let limits = ["event_bytes: 1 MiB", "bytes_in_flight: 4 MiB", "commit_interval: 200 ms"];
+    stage.enrichment.limits = limits.map(str::to_owned).to_vec();
+    stage.enrichment.limits.push(format!("open_offsets: {WINDOW}"));
+    let wiki = Wiki::numbered(0);
+    let change = |number| Change { wiki: &wiki, page_id: 1 + number, edit: 2, kind: Kind::Edit, dt: DT };
+    let records = (0..EVENTS).map(change).map(|change| {
+        let (key, event) = (change.key().into_bytes(), change.event(&stage.world).into_bytes());
+        record(&stage.enrichment.input, Some(key), Some(event))
+    });
+    let producer = ProducerConfig { compression: Compression::None, ..ProducerConfig::new(stage.cluster.clone()) };
+    let writer = Writer::new(&producer)?;
+    for record in records {
+        writer.write(&record)?;
+    }
+    writer.flush(60_000)?;
+    Ok(stage)
+}
+
+fn wait_for(host: &Host, what: &str, done: impl Fn(&Metrics) -> bool) -> anyhow::Result<()> {
+    let done = || host.metrics().is_ok_and(|metrics| done(&metrics));
+    wait_until(what, PATIENCE, done).map_err(|late| late.context(host.log_tail()))
+}
+
+fn wait_for_events(host: &Host, count: u64) -> anyhow::Result<()> {
+    wait_for(host, &format!("{count} events"), |metrics| settled(metrics) as u64 >= count)
+}
+
+/// An outage of the API that lasts until the breaker has opened and every partition is paused.
+fn outage(stage: &Stage, host: &Host, partitions: i32) -> anyhow::Result<()> {
+    let opened = |metrics: &Metrics| metrics.sum("millrace_lookup_breaker_opened_total", &[]);
+    let before = opened(&host.metrics()?);
+    stage.api.go_out();
+    wait_for(host, "an outage that pauses everything", |metrics| {
+        opened(metrics) > before && metrics.sum("millrace_partitions_paused", &[]) == f64::from(partitions)
+    })?;
+    stage.api.come_back();
+    Ok(())
+}
+
+/// What was fetched against what was consumed, once statistics cover the end.
+fn ratio(host: &Host) -> anyhow::Result<f64> {
+    let (mut last, mut since) = ((0.0, 0.0), Instant::now());
+    wait_until("statistics that cover the end", PATIENCE, || {
+        let Ok(metrics) = host.metrics() else { return false };
+        let bytes = |what: &str| metrics.sum(&format!("millrace_{what}_bytes_total"), &[]);
+        let now = (bytes("fetched"), bytes("admitted"));
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        now.0 >= now.1 && since.elapsed() > STATISTICS
+    })
+    .map_err(|late| late.context(format!("fetched, admitted {last:?}:\n{}", host.log_tail())))?;
+    Ok(last.0 / last.1)
+}
+
+fn check(name: &str, partitions: i32, outages: u64) -> anyhow::Result<()> {
+    let stage = stage(name, partitions)?;
+    let host = stage.start()?;
+    for number in 1..=outages {
+        wait_for_events(&host, EVENTS * number / (2 * outages + 1))?;
+        outage(&stage, &host, partitions)?;
+    }
+    wait_for_events(&host, EVENTS / 2)?;
+    let open = host.metrics()?.sum("millrace_events_in_flight", &[]) as u64;
+    assert!(open >= WINDOW / 2, "{open} events are open: the window is not what limits");
+    wait_for_events(&host, EVENTS)?;
+    let ratio = ratio(&host)?;
+    assert!(ratio <= RATIO_MAX, "{ratio:.3} bytes were fetched for each one consumed");
+    assert_eq!(host.terminate()?, Some(0));
+    assert_eq!(stage.outputs()?.len() as u64, EVENTS);
+    Ok(())
+}
+
+#[test]
+fn one_partition_is_fetched_about_once() -> anyhow::Result<()> {
+    check("window-one", 1, 0)
+}
+
+#[test]
+fn two_partitions_are_fetched_about_once() -> anyhow::Result<()> {
+    check("window-two", 2, 0)
+}
+
+#[test]
+fn one_partition_is_fetched_about_once_in_spite_of_outages() -> anyhow::Result<()> {
+    check("window-one-outages", 1, 2)
+}
+
+#[test]
+fn two_partitions_are_fetched_about_once_in_spite_of_outages() -> anyhow::Result<()> {
+    check("window-two-outages", 2, 2)
+}
