@@ -54,7 +54,7 @@ pub struct Partition {
     held: BTreeMap<i64, (JobId, Vec<OutputRecord>)>,
     /// Whether nothing of it is started any more: it leaves.
     leaving: bool,
-    /// Since when its backlog has not been empty.
+    /// Since when there has been a backlog of which nothing was admitted.
     full_since: Option<Instant>,
     /// Whether the consumer was told to pause it, and when it was last told anything.
     paused: bool,
@@ -194,6 +194,7 @@ impl RecordPath {
                     break;
                 }
                 let Some(record) = partition.backlog.pop_front() else { break };
+                partition.full_since = None;
                 *backlog_bytes = backlog_bytes.saturating_sub(bytes);
                 metrics.polled(bytes);
                 if partition.ledger.admit(record.offset) == Admitted::AlreadySettled {
