@@ -13,14 +13,17 @@ const DT: &str = "2026-06-22T09:48:10Z";
 const EVENTS: u64 = 8_000;
 /// One call's worth, a tenth of what the consumer hands out at once: the window is full as long as there is anything to do.
 const WINDOW: u64 = 50;
+/// Fetched against consumed, at most, and with outages, each of which pauses every partition and may cost a fetch that is on
+/// its way: up to a megabyte of the 17 for each of them.
+const RATIO_WITH_OUTAGES_MAX: f64 = 1.5;
 /// Fetched against consumed, at most. A pause keeps what was fetched; what it may cost is a fetch that is on its way.
 const RATIO_MAX: f64 = 1.3;
 /// librdkafka takes statistics every 5 s, and the host looks at them every 200 ms: what stays for longer is the end.
 const STATISTICS: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A topic of 17 MB, and an API that answers 50 events every 40 ms at most. What a fetch brings is limited as it is on the wire,
-/// so the events are written as they are: compressed like these, which repeat each other, one fetch would be 11 MB.
+/// A topic of 17 MB, and an API that answers 50 events every 40 ms at most. What a fetch brings is limited as it is on the
+/// wire, so the events are written as they are: compressed like these, which repeat each other, one would bring 11 MB.
 fn stage(name: &str, partitions: i32) -> anyhow::Result<Stage> {
     let mut stage = Stage::set(name, "page-content-change", partitions, Duration::from_millis(40))?;
     stage.enrichment.call_slots = 1;
@@ -65,18 +68,18 @@ fn outage(stage: &Stage, host: &Host, partitions: i32) -> anyhow::Result<()> {
 
 /// What was fetched against what was consumed, once statistics cover the end.
 fn ratio(host: &Host) -> anyhow::Result<f64> {
-    let (mut last, mut since) = ((0.0, 0.0), Instant::now());
-    wait_until("statistics that cover the end", PATIENCE, || {
+    let (mut fetched, mut admitted, mut since) = (0.0, 0.0, Instant::now());
+    let covers_the_end = || {
         let Ok(metrics) = host.metrics() else { return false };
-        let bytes = |what: &str| metrics.sum(&format!("millrace_{what}_bytes_total"), &[]);
-        let now = (bytes("fetched"), bytes("admitted"));
-        if now != last {
-            (last, since) = (now, Instant::now());
+        let now = metrics.sum("millrace_fetched_bytes_total", &[]);
+        admitted = metrics.sum("millrace_admitted_bytes_total", &[]);
+        if now != fetched {
+            (fetched, since) = (now, Instant::now());
         }
-        now.0 >= now.1 && since.elapsed() > STATISTICS
-    })
-    .map_err(|late| late.context(format!("fetched, admitted {last:?}:\n{}", host.log_tail())))?;
-    Ok(last.0 / last.1)
+        fetched >= admitted && since.elapsed() > STATISTICS
+    };
+    wait_until("statistics of the end", PATIENCE, covers_the_end).map_err(|late| late.context(host.log_tail()))?;
+    Ok(fetched / admitted)
 }
 
 fn check(name: &str, partitions: i32, outages: u64) -> anyhow::Result<()> {
@@ -91,7 +94,8 @@ fn check(name: &str, partitions: i32, outages: u64) -> anyhow::Result<()> {
     assert!(open >= WINDOW / 2, "{open} events are open: the window is not what limits");
     wait_for_events(&host, EVENTS)?;
     let ratio = ratio(&host)?;
-    assert!(ratio <= RATIO_MAX, "{ratio:.3} bytes were fetched for each one consumed");
+    let ratio_max = if outages == 0 { RATIO_MAX } else { RATIO_WITH_OUTAGES_MAX };
+    assert!(ratio <= ratio_max, "{ratio:.3} bytes were fetched for each one consumed");
     assert_eq!(host.terminate()?, Some(0));
     assert_eq!(stage.outputs()?.len() as u64, EVENTS);
     Ok(())
