@@ -276,6 +276,7 @@ impl Inner {
         waiter: Waiter,
         now_ms: u64,
     ) {
+        let token = request.token;
         let entry = Entry {
             question,
             key,
@@ -292,7 +293,7 @@ impl Inner {
         };
         // The target's lock is taken before that of the open asks, here as everywhere.
         let is_wanted = &mut |token| self.open().is_open(token);
-        let entered = target.enter(entry, is_wanted, &mut |token| self.open().depart(token, now_ms));
+        let entered = target.enter(entry, is_wanted, &mut || self.open().depart(token, now_ms));
         if entered != Entered::Queued {
             self.counters.add(Counter::Coalesced, 1);
         }

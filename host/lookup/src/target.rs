@@ -90,12 +90,12 @@ impl Target {
         }
     }
 
-    /// Lets a question in. `departs` is told its token where the same question's call has left already.
+    /// Lets a question in. `departs` is called where the same question's call has left already.
     pub(crate) fn enter(
         &self,
         entry: Entry,
         is_wanted: &mut dyn FnMut(u64) -> bool,
-        departs: &mut dyn FnMut(u64),
+        departs: &mut dyn FnMut(),
     ) -> Entered {
         let mut state = self.lock();
         if state.queue.ready() >= state.sweep_at {
@@ -104,10 +104,9 @@ impl Target {
         }
         let mut entry = entry;
         entry.successes_seen = state.successes;
-        let tokens: Vec<u64> = entry.waiters.iter().map(|waiter| waiter.token).collect();
         let entered = state.queue.enter(entry);
         if entered == Entered::JoinedUnderWay {
-            tokens.into_iter().for_each(departs);
+            departs();
         }
         entered
     }

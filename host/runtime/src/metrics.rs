@@ -424,6 +424,10 @@ impl PipelineMetrics {
     /// What the consumer counts: totals since it was made, which begin at zero again with a new one.
     pub fn consumer(&self, now: &ClientStatistics) {
         let mut before = self.consumer_before.lock().unwrap_or_else(PoisonError::into_inner);
+        // Looked at with every commit, and new only every few seconds.
+        if *before == *now {
+            return;
+        }
         let grown = |counter: &IntCounter, before: u64, now: u64| {
             counter.inc_by(if now >= before { now - before } else { now });
         };

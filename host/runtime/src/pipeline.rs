@@ -117,7 +117,7 @@ impl State {
             if self.uncommitted.get(&committed.partition).is_some_and(|(waiting, _)| waiting.is_of(committed))
                 && let Some((_, handed_over)) = self.uncommitted.remove(&committed.partition)
             {
-                since = since.min(Some(handed_over)).or(Some(handed_over));
+                since = Some(since.map_or(handed_over, |since: Instant| since.min(handed_over)));
             }
         }
         since
