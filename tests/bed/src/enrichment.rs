@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 pub struct Enrichment {
     /// Where Kafka is.
     pub brokers: String,
+    /// Settings of librdkafka, as YAML between braces.
+    pub kafka_settings: String,
+    /// Where compiled plugins are kept.
+    pub cache_dir: PathBuf,
     /// Where the API is; every wiki is routed there by its Host header.
     pub api: String,
     /// The authorities to trust for an API over HTTPS, as PEM.
@@ -50,6 +54,8 @@ impl Enrichment {
     pub fn new(name: &str, brokers: &str, api: &str, plugin: &Path) -> Self {
         Self {
             brokers: brokers.to_owned(),
+            kafka_settings: "session.timeout.ms: \"6000\"".to_owned(),
+            cache_dir: "./plugin-cache".into(),
             api: api.to_owned(),
             ca_file: None,
             paths: ("/w/api.php", "/w/rest.php"),
@@ -88,7 +94,7 @@ impl Enrichment {
         format!(
             "kafka:
   clusters:
-    main: {{ brokers: \"{brokers}\", settings: {{ session.timeout.ms: \"6000\" }} }}
+    main: {{ brokers: \"{brokers}\", settings: {{ {kafka_settings} }} }}
 mediawiki:
   endpoint: \"{api}\"
   api_path: {api_path}
@@ -97,7 +103,7 @@ mediawiki:
   call_slots: {call_slots}
   call_slots_total: {call_slots_total}
   contact: \"mailto:tests@example.org\"
-{http}plugins: {{ cache_dir: ./plugin-cache }}
+{http}plugins: {{ cache_dir: \"{cache_dir}\" }}
 admin: {{ listen: \"{{admin}}\" }}
 pipelines:
   - name: enrichment
@@ -119,6 +125,8 @@ pipelines:
     lookups: {lookups}
 {limits}",
             brokers = self.brokers,
+            kafka_settings = self.kafka_settings,
+            cache_dir = self.cache_dir.display(),
             api = self.api,
             ca_file = ca_file,
             api_path = self.paths.0,
