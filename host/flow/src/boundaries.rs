@@ -42,11 +42,13 @@ impl<V: Copy + PartialEq> Boundaries<V> {
         self.later.len() + 1 < VERSIONS_MAX
     }
 
-    /// From `offset` on, events run on `version`. What was to begin at or above it never happened.
+    /// From `offset` on, events run on `version`. What was to begin at or above it never happened. Where no other version
+    /// may begin, it takes the place of the newest.
     pub fn begin(&mut self, offset: i64, version: V) {
         self.later.retain(|step| step.from < offset);
+        let newest = if self.may_begin() { None } else { self.later.pop() };
         if self.present() != version {
-            self.later.push(Step { from: offset, version });
+            self.later.push(Step { from: newest.map_or(offset, |step| step.from), version });
         }
     }
 
@@ -125,6 +127,9 @@ mod tests {
             })
             .count();
         assert_eq!(count + 1, VERSIONS_MAX);
+        boundaries.begin(100, -1);
+        assert_eq!(boundaries.versions().count(), VERSIONS_MAX);
+        assert_eq!(boundaries.versions().last(), Some((Some(7), -1)));
         boundaries.settled_below(1);
         assert!(boundaries.may_begin());
     }

@@ -200,6 +200,16 @@ impl Ledger {
         self.prefix
     }
 
+    /// Every offset below it is admitted or was passed over.
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Something that goes with progress is another: [`Ledger::progress`] has something to say though nothing settled.
+    pub fn note_change(&mut self) {
+        self.changed = true;
+    }
+
     /// What is settled, with the next serial, if anything has settled since the last call. The versions of the plugin are
     /// the caller's to add.
     pub fn progress(&mut self) -> Option<Progress> {

@@ -7,6 +7,9 @@ use crate::config::{HostConfig, PipelineConfig};
 use crate::job::PipelineId;
 use crate::launch::{self, Launched};
 use crate::metrics::HostMetrics;
+use crate::reload::config::{PipelineConfigs, reread};
+use crate::reload::file::FileWatch;
+use crate::reload::store::PluginStore;
 use crate::shutdown::{self, Signals};
 use crate::worker::{self, Message, Shared};
 use anyhow::Context as _;
@@ -14,6 +17,7 @@ use millrace_flow::clock::Clock;
 use millrace_lookup::{AnswerSink, Answered, LookupService};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::watch;
@@ -45,6 +49,10 @@ pub struct Host {
     pub workers: Vec<Sender<Message>>,
     /// The compiler and runtime of plugins.
     pub engine: millrace_plugin::Engine,
+    /// The bytes of plugins that run or ran lately.
+    pub plugins: PluginStore,
+    /// Notices that a plugin's file is another.
+    pub files: FileWatch,
     /// Answers what plugins ask.
     pub lookup: LookupService,
     /// The wall clock.
@@ -77,6 +85,7 @@ pub fn run(config: HostConfig, broker: EmbeddedBroker) -> anyhow::Result<()> {
 
 async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtime::Handle) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
+    let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let (stop_host, stop) = watch::channel(false);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Arc::new(HostMetrics::new()?);
@@ -89,6 +98,8 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     let (workers, threads) = start_workers(config.workers, &lookup, &clock, &handle)?;
     let admin = admin::serve(&config.admin, Arc::clone(&metrics), Arc::clone(&health)).await?;
     let host = Arc::new(Host {
+        plugins: PluginStore::new(config.plugins.cache_dir.as_deref(), config.pipelines.len()),
+        files: FileWatch::start(),
         config,
         workers,
         engine,
@@ -101,10 +112,15 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     });
 
     let mut pipelines = tokio::task::JoinSet::new();
+    let mut configs = PipelineConfigs::new();
     for (id, pipeline) in (0..).zip(host.config.pipelines.clone()) {
-        pipelines.spawn(keep_running(Arc::clone(&host), PipelineId(id), pipeline));
+        let (send, config) = watch::channel(pipeline);
+        configs.push(send);
+        pipelines.spawn(keep_running(Arc::clone(&host), PipelineId(id), config));
     }
+    let rereading = tokio::spawn(reread_on_hangup(Arc::clone(&host), hangups, configs));
     shutdown::wait(signals, stop_host, &mut pipelines).await;
+    rereading.abort();
     admin.abort();
     for inbox in &host.workers {
         // A worker that is gone needs no telling.
@@ -180,27 +196,41 @@ impl AnswerSink for Inbox {
     }
 }
 
+/// Reads the configuration again with every SIGHUP.
+async fn reread_on_hangup(host: Arc<Host>, mut hangups: Signal, configs: PipelineConfigs) {
+    while hangups.recv().await.is_some() {
+        let file = host.config.file.display();
+        match reread(&host.config, &configs) {
+            Ok(()) => tracing::info!(%file, "The configuration was read again."),
+            Err(mistakes) => {
+                tracing::error!(%file, mistakes, "The configuration has mistakes; what runs goes on as it is.");
+            }
+        }
+    }
+}
+
 /// Starts a pipeline again, with backoff, whenever it stops by itself.
-async fn keep_running(host: Arc<Host>, id: PipelineId, config: PipelineConfig) {
+async fn keep_running(host: Arc<Host>, id: PipelineId, config: watch::Receiver<PipelineConfig>) {
+    let name = config.borrow().name.clone();
     let mut backoff = BACKOFF_MIN;
     let mut stop = host.stop.clone();
     loop {
         let started = tokio::time::Instant::now();
-        let Err(error) = run_guarded(&host, id, &config).await else {
-            host.health.stopped(&config.name, "stopped with the host");
+        let Err(error) = run_guarded(&host, id, config.clone()).await else {
+            host.health.stopped(&name, "stopped with the host");
             return;
         };
         if started.elapsed() > BACKOFF_RESET {
             backoff = BACKOFF_MIN;
         }
         tracing::error!(
-            pipeline = config.name,
+            pipeline = name,
             error = format!("{error:#}"),
             again_in_s = backoff.as_secs(),
             "The pipeline stopped."
         );
-        host.health.stopped(&config.name, &format!("{error:#}"));
-        host.metrics.pipeline_restarted(&config.name);
+        host.health.stopped(&name, &format!("{error:#}"));
+        host.metrics.pipeline_restarted(&name);
         tokio::select! {
             () = tokio::time::sleep(backoff) => {}
             _ = stop.wait_for(|stopping| *stopping) => return,
@@ -211,9 +241,9 @@ async fn keep_running(host: Arc<Host>, id: PipelineId, config: PipelineConfig) {
 
 /// Runs a pipeline once, in a task of its own, so that a fault of the host in it is an error like any other; then the
 /// workers forget it.
-async fn run_guarded(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<()> {
-    let (of_task, config) = (Arc::clone(host), config.clone());
-    let running = tokio::spawn(async move { run_once(&of_task, id, &config).await });
+async fn run_guarded(host: &Arc<Host>, id: PipelineId, config: watch::Receiver<PipelineConfig>) -> anyhow::Result<()> {
+    let of_task = Arc::clone(host);
+    let running = tokio::spawn(async move { run_once(&of_task, id, config).await });
     let ended = running.await.context("the pipeline ended in a fault of the host");
     for inbox in &host.workers {
         // A worker that is gone has nothing to forget.
@@ -222,23 +252,26 @@ async fn run_guarded(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) 
     ended?
 }
 
-async fn run_once(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<()> {
+async fn run_once(host: &Arc<Host>, id: PipelineId, config: watch::Receiver<PipelineConfig>) -> anyhow::Result<()> {
     let mut stop = host.stop.clone();
-    let Launched { pipeline, mut assigned } = tokio::select! {
+    let name = config.borrow().name.clone();
+    let Launched { pipeline, reloader, mut status } = tokio::select! {
         launched = launch::launch(host, id, config) => launched?,
         // Nothing is in flight yet: whoever asks the host to end need not wait for a cluster that does not answer.
         _ = stop.wait_for(|stopping| *stopping) => return Ok(()),
     };
     let health = Arc::clone(&host.health);
-    let name = config.name.clone();
     let watcher = tokio::spawn(async move {
-        while assigned.changed().await.is_ok() {
-            if let Some(partitions) = *assigned.borrow_and_update() {
-                health.running(&name, partitions);
+        while status.changed().await.is_ok() {
+            if let Some(status) = status.borrow_and_update().clone() {
+                health.running(&name, status);
             }
         }
     });
-    let ended = pipeline.run().await;
+    let ended = tokio::select! {
+        ended = pipeline.run() => ended,
+        never = reloader.run() => match never {},
+    };
     watcher.abort();
     Ok(ended?)
 }

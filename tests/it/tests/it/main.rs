@@ -16,6 +16,7 @@ mod plugins;
 mod quickstart;
 mod real_input;
 mod real_schemas;
+mod reload;
 mod restart;
 mod security;
 mod startup;
