@@ -9,14 +9,17 @@ use crate::event::{Effect, Event, FaultKind, GuestFault, Payload, Ticket};
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::loader::Plugin;
+use crate::pace::Pace;
 use crate::report::Report;
 use crate::seat::{Purpose, Seat, Told};
 use crate::transcript::{Asked, Transcript};
+use cpu_time::ThreadTime;
 use millrace_flow::lookup::{Answer, Ask};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The next ticket's number, of all crews: answers find their ticket by it, also when another crew of the same pipeline
 /// runs on another thread, or ran before.
@@ -38,6 +41,9 @@ pub struct Crew {
     pub(crate) loose: Report,
     /// The inputs of the current turn; kept for its memory.
     batch: Vec<Told>,
+    /// The instance that the next round begins with.
+    next_slot: usize,
+    pace: Pace,
 }
 
 /// One event in flight.
@@ -119,6 +125,8 @@ impl Crew {
             suspects: VecDeque::new(),
             loose: Report::default(),
             batch: Vec::new(),
+            next_slot: 0,
+            pace: Pace::default(),
         })
     }
 
@@ -156,13 +164,20 @@ impl Crew {
         }
     }
 
-    /// One round: events find their instances, and every instance with inputs takes one turn. What comes of it is
-    /// appended to `effects`. Faults of the plugin are contained here.
-    pub fn run(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+    /// One round: events find their instances, and instances with inputs take one turn each, until `slice` of CPU time is
+    /// used up; the next round goes on with those that had none. At least one turn is taken. What comes of it is appended
+    /// to `effects`. Faults of the plugin are contained here.
+    pub fn run(&mut self, now_ms: u64, slice: Duration, effects: &mut Vec<Effect>) {
+        let began = ThreadTime::now();
         self.seat_suspects(effects);
         self.seat_waiting(effects);
-        for slot in 0..self.seats.len() {
-            self.take_turn(slot, now_ms, effects);
+        let first = self.next_slot;
+        for step in 0..self.seats.len() {
+            let slot = (first + step) % self.seats.len();
+            if self.take_turn(slot, now_ms, slice, effects) && began.elapsed() >= slice {
+                self.next_slot = slot + 1;
+                break;
+            }
         }
         self.retire_idle();
     }
@@ -235,17 +250,19 @@ impl Crew {
         }
     }
 
-    /// One turn of the instance at `slot`, if it has anything to do.
-    fn take_turn(&mut self, slot: usize, now_ms: u64, effects: &mut Vec<Effect>) {
-        let Some(Some(seat)) = self.seats.get_mut(slot) else { return };
+    /// One turn of the instance at `slot`; false where it has nothing to do.
+    fn take_turn(&mut self, slot: usize, now_ms: u64, slice: Duration, effects: &mut Vec<Effect>) -> bool {
+        let Some(Some(seat)) = self.seats.get_mut(slot) else { return false };
         if !seat.has_work() {
-            return;
+            return false;
         }
         let mut batch = std::mem::take(&mut self.batch);
-        seat.take_batch(self.limits.inputs_max, &mut batch);
+        seat.take_batch(self.pace.inputs(slice).min(self.limits.inputs_max), &mut batch);
         let quiet = std::mem::take(&mut seat.quiet);
         batch.retain(|told| prepare(*told, seat, &mut self.tickets, &self.limits));
+        let began = ThreadTime::now();
         let said = call(seat, &self.tickets, &batch, now_ms, &self.limits);
+        self.pace.observe(batch.len(), began.elapsed());
         let (tickets, describe) = (&mut self.tickets, self.plugin.describe());
         let checked = said
             .map_err(FailedTurn::from)
@@ -259,6 +276,7 @@ impl Crew {
             Err(failed) => self.contain(slot, failed, &batch, &quiet, effects),
         }
         self.batch = batch;
+        true
     }
 
     /// Makes what a turn said so.

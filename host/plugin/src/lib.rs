@@ -21,6 +21,7 @@ mod event;
 mod instance;
 mod limits;
 mod loader;
+mod pace;
 mod report;
 mod seat;
 #[cfg(test)]

@@ -248,6 +248,7 @@ pub struct PipelineMetrics {
     faults: WordCounters,
     log_lines_dropped: IntCounter,
     series_dropped: IntCounter,
+    sidelined: IntGauge,
     versions: IntGauge,
     swaps: IntCounter,
     swap_pause: Histogram,
@@ -296,6 +297,7 @@ impl PipelineMetrics {
             faults: words(&families::FAULTS),
             log_lines_dropped: counter(&families::PLUGIN_LOG_LINES_DROPPED),
             series_dropped: counter(&families::PLUGIN_SERIES_DROPPED),
+            sidelined: gauge(&families::SIDELINED),
             versions: gauge(&families::VERSIONS),
             swaps: counter(&families::SWAPS),
             swap_pause: seconds(&families::SWAP_PAUSE),
@@ -403,6 +405,11 @@ impl PipelineMetrics {
         let others = counts.chain(observed).filter(|counted| *counted == Counted::AsOther).count();
         self.series_dropped.inc_by(u64::try_from(others).unwrap_or(u64::MAX));
         self.log_lines_dropped.inc_by(report.logs_dropped + plugin_lines(pipeline, &report.logs, &self.log_rate));
+    }
+
+    /// So many more workers have the plugin on the sideline.
+    pub fn sidelined(&self, more: i64) {
+        self.sidelined.add(more);
     }
 
     /// How many versions have open events or take new ones.

@@ -4,8 +4,10 @@
 
 use crate::job::{Finish, Finished, Job, JobId, VersionId};
 use crate::spec::{InputBinding, PipelineSpec};
-use crate::worker::Shared;
+use crate::worker::account::{Account, SLICE};
+use crate::worker::{Message, Shared};
 use bytes::Bytes;
+use cpu_time::ThreadTime;
 use millrace_flow::blob::Blob;
 use millrace_flow::cause::{Cause, Word};
 use millrace_flow::lookup::Ask;
@@ -62,6 +64,9 @@ pub struct Station {
     finished: Vec<Finished>,
     asks: Vec<Request>,
     effects: Vec<Effect>,
+    account: Account,
+    /// The worker that it was attached to, while it is on the sideline.
+    home: Option<Sender<Message>>,
 }
 
 impl Station {
@@ -76,6 +81,8 @@ impl Station {
             finished: Vec::new(),
             asks: Vec::new(),
             effects: Vec::new(),
+            account: Account::open(Instant::now()),
+            home: None,
         }
     }
 
@@ -135,13 +142,38 @@ impl Station {
         }
     }
 
-    /// One round: deadlines, turns, what the turns said, and off with it.
+    /// Whether it used too much of its worker's time.
+    pub(crate) fn is_overdrawn(&self) -> bool {
+        self.account.is_overdrawn()
+    }
+
+    /// Whether it may come back from the sideline.
+    pub(crate) fn is_redeemed(&self, now: Instant) -> bool {
+        self.account.is_redeemed(now)
+    }
+
+    /// It goes to the sideline, from the worker with the inbox `home`.
+    pub(crate) fn leave_for_the_sideline(&mut self, home: Sender<Message>) {
+        self.home = Some(home);
+        self.account.clear(Instant::now());
+        self.spec.metrics.sidelined(1);
+    }
+
+    /// It comes back from the sideline, to this worker. None: it was never away.
+    pub(crate) fn come_home(&mut self) -> Option<Sender<Message>> {
+        let home = self.home.take()?;
+        self.account.clear(Instant::now());
+        self.spec.metrics.sidelined(-1);
+        Some(home)
+    }
+
+    /// One round: turns, what the turns said, deadlines, and off with it.
     pub(crate) fn round(&mut self, shared: &Shared) {
         let now_ms = shared.clock.now_ms();
         if self.crew.has_work() {
             let mut effects = std::mem::take(&mut self.effects);
-            let began = Instant::now();
-            self.crew.run(now_ms, &mut effects);
+            let (began, spent) = (Instant::now(), ThreadTime::now());
+            self.crew.run(now_ms, SLICE, &mut effects);
             self.spec.metrics.turned(began.elapsed());
             for effect in effects.drain(..) {
                 self.apply(effect, shared, now_ms);
@@ -149,6 +181,7 @@ impl Station {
             self.effects = effects;
             let loose = self.crew.take_report();
             self.report(&loose);
+            self.account.book(spent.elapsed(), Instant::now());
         }
         // Behind the turns: an answer that has come in time is not lost to a round that took long.
         self.expire(shared, now_ms);
@@ -314,6 +347,14 @@ impl Station {
 
     fn report(&self, report: &Report) {
         self.spec.metrics.plugin_report(&self.spec.name, report);
+    }
+}
+
+impl Drop for Station {
+    fn drop(&mut self) {
+        if self.home.is_some() {
+            self.spec.metrics.sidelined(-1);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::reload::config::{PipelineConfigs, reread};
 use crate::reload::file::FileWatch;
 use crate::reload::store::PluginStore;
 use crate::shutdown::{self, Signals};
-use crate::worker::{self, Message, Shared};
+use crate::worker::{self, Message, Role, Shared};
 use anyhow::Context as _;
 use millrace_flow::clock::Clock;
 use millrace_lookup::{AnswerSink, Answered, LookupService};
@@ -47,6 +47,8 @@ pub struct Host {
     pub config: HostConfig,
     /// The workers' inboxes.
     pub workers: Vec<Sender<Message>>,
+    /// The inbox of the sideline, where plugins are that use too much CPU time. Nobody sends events there directly.
+    pub sideline: Sender<Message>,
     /// The compiler and runtime of plugins.
     pub engine: millrace_plugin::Engine,
     /// The bytes of plugins that run or ran lately.
@@ -65,6 +67,13 @@ pub struct Host {
     pub allow_embedded_broker: bool,
     /// True once the host stops.
     pub stop: watch::Receiver<bool>,
+}
+
+impl Host {
+    /// The inboxes of all workers, the sideline last: a station that is on its way there gets there before what follows.
+    fn inboxes(&self) -> impl Iterator<Item = &Sender<Message>> {
+        self.workers.iter().chain([&self.sideline])
+    }
 }
 
 /// Runs a host until a signal stops it. A second signal ends the process at once.
@@ -95,13 +104,14 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     let lookup = LookupService::new(launch::lookups::lookup_config(&config), Arc::clone(&clock), handle.clone())?;
     metrics.watch_lookups(lookup.clone());
     let engine = millrace_plugin::Engine::new(engine_config(&config))?;
-    let (workers, threads) = start_workers(config.workers, &lookup, &clock, &handle)?;
+    let Workers { workers, sideline, threads } = start_workers(config.workers, &lookup, &clock, &handle)?;
     let admin = admin::serve(&config.admin, Arc::clone(&metrics), Arc::clone(&health)).await?;
     let host = Arc::new(Host {
         plugins: PluginStore::new(config.plugins.cache_dir.as_deref(), config.pipelines.len()),
         files: FileWatch::start(),
         config,
         workers,
+        sideline,
         engine,
         lookup,
         clock,
@@ -122,7 +132,7 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     shutdown::wait(signals, stop_host, &mut pipelines).await;
     rereading.abort();
     admin.abort();
-    for inbox in &host.workers {
+    for inbox in host.inboxes() {
         // A worker that is gone needs no telling.
         drop(inbox.send(Message::Stop).await);
     }
@@ -135,34 +145,45 @@ fn engine_config(config: &HostConfig) -> millrace_plugin::EngineConfig {
     millrace_plugin::EngineConfig { cache_dir: config.plugins.cache_dir.clone(), ..Default::default() }
 }
 
-type Workers = (Vec<Sender<Message>>, Vec<std::thread::JoinHandle<()>>);
+/// The threads that run plugins.
+struct Workers {
+    workers: Vec<Sender<Message>>,
+    sideline: Sender<Message>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
 
-/// One OS thread per worker, each with an inbox of its own.
+/// One OS thread per worker, each with an inbox of its own, and one for the sideline.
 fn start_workers(
     count: usize,
     lookup: &LookupService,
     clock: &Arc<dyn Clock>,
     handle: &tokio::runtime::Handle,
 ) -> anyhow::Result<Workers> {
-    let mut inboxes = Vec::new();
-    let mut threads = Vec::new();
-    for number in 0..count {
+    let start = |name: String, role: Role| -> anyhow::Result<_> {
         let (sender, inbox) = mpsc::channel(INBOX_MESSAGES_MAX);
         let answers = Arc::new(Inbox { sender: sender.clone(), handle: handle.clone() });
-        let shared = Shared { lookup: lookup.clone(), answers, clock: Arc::clone(clock) };
+        let (lookup, clock, io) = (lookup.clone(), Arc::clone(clock), handle.clone());
+        let shared = Shared { lookup, inbox: sender.clone(), answers, io, clock };
         let handle = handle.clone();
         let thread = std::thread::Builder::new()
-            .name(format!("millrace-worker-{number}"))
+            .name(name)
             .spawn(move || {
                 let _entered = handle.enter();
                 let _last = EndsTheHost;
-                worker::run(inbox, shared);
+                worker::run(inbox, role, shared);
             })
             .context("a worker thread could not be started")?;
-        inboxes.push(sender);
+        Ok((sender, thread))
+    };
+    let (sideline, thread) = start("millrace-sideline".to_owned(), Role::Sideline)?;
+    let (mut workers, mut threads) = (Vec::new(), vec![thread]);
+    for number in 0..count {
+        let role = Role::Ordinary { sideline: sideline.clone() };
+        let (worker, thread) = start(format!("millrace-worker-{number}"), role)?;
+        workers.push(worker);
         threads.push(thread);
     }
-    Ok((inboxes, threads))
+    Ok(Workers { workers, sideline, threads })
 }
 
 /// A worker that ends in a fault of the host's own takes the host with it: its events would wait for ever, and whoever
@@ -245,7 +266,7 @@ async fn run_guarded(host: &Arc<Host>, id: PipelineId, config: watch::Receiver<P
     let of_task = Arc::clone(host);
     let running = tokio::spawn(async move { run_once(&of_task, id, config).await });
     let ended = running.await.context("the pipeline ended in a fault of the host");
-    for inbox in &host.workers {
+    for inbox in host.inboxes() {
         // A worker that is gone has nothing to forget.
         drop(inbox.send(Message::Detach(id)).await);
     }

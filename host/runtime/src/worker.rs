@@ -1,16 +1,21 @@
 //! A worker: one OS thread that runs plugin instances. It serves every version of every pipeline of the host, a [`Station`]
-//! each, in turns. What a station does with an event is in `station.rs`.
+//! each, in slices of time. What a station does with an event is in `station.rs`.
 //!
 //! A worker waits only when no instance has anything to do, and everything that it receives and sends travels in batches.
 
+pub(crate) mod account;
+mod floor;
+
+pub use floor::Role;
+
 use crate::job::{Job, JobId, PipelineId, VersionId};
-use crate::station::{Station, token_parts};
+use crate::station::Station;
+use floor::Floor;
 use millrace_flow::clock::Clock;
 use millrace_lookup::{AnswerSink, Answered, LookupService};
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, Sender};
 
 /// How many messages a worker takes from its inbox before it runs turns: enough to fill them, few enough to keep them
 /// short.
@@ -34,31 +39,40 @@ pub enum Message {
     Stop,
 }
 
-/// What all workers share.
+/// What a worker works with.
 #[derive(Clone)]
 pub struct Shared {
     /// Answers what plugins ask.
     pub lookup: LookupService,
-    /// Where this worker's answers go: its own inbox.
+    /// This worker's own inbox.
+    pub inbox: Sender<Message>,
+    /// The same, as the place where answers go.
     pub answers: Arc<dyn AnswerSink>,
+    /// Where what must not wait is left to wait.
+    pub io: tokio::runtime::Handle,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
 }
 
+/// The niceness of the sideline: while others want the CPU, it gets about a tenth of one.
+const SIDELINE_NICE: i32 = 10;
+
 /// Runs a worker until it is told to stop.
-pub fn run(mut inbox: Receiver<Message>, shared: Shared) {
-    let mut stations: FxHashMap<VersionId, Station> = FxHashMap::default();
+pub fn run(mut inbox: Receiver<Message>, role: Role, shared: Shared) {
+    if matches!(role, Role::Sideline)
+        && let Err(error) = rustix::process::nice(SIDELINE_NICE)
+    {
+        tracing::warn!(%error, "Plugins that use too much CPU time cannot be given low priority.");
+    }
+    let mut floor = Floor::new(role, shared);
     loop {
-        let busy = stations.values().any(Station::has_work);
-        let Some(first) = next_message(&mut inbox, busy, &stations) else { return };
+        let Some(first) = next_message(&mut inbox, &floor) else { return };
         let received = take(first, &mut inbox);
         if received.iter().any(|message| matches!(message, Message::Stop)) {
             return;
         }
-        received.into_iter().for_each(|message| apply(message, &mut stations, &shared));
-        for station in stations.values_mut() {
-            station.round(&shared);
-        }
+        received.into_iter().for_each(|message| floor.apply(message));
+        floor.round();
     }
 }
 
@@ -75,15 +89,11 @@ fn take(first: Option<Message>, inbox: &mut Receiver<Message>) -> Vec<Message> {
 
 /// The next message, if there is one: at once when instances have work, else once one arrives or a deadline passes.
 /// None: the host is gone.
-fn next_message(
-    inbox: &mut Receiver<Message>,
-    busy: bool,
-    stations: &FxHashMap<VersionId, Station>,
-) -> Option<Option<Message>> {
-    if busy {
+fn next_message(inbox: &mut Receiver<Message>, floor: &Floor) -> Option<Option<Message>> {
+    if floor.has_work() {
         return Some(inbox.try_recv().ok());
     }
-    match stations.values().filter_map(Station::next_deadline).min() {
+    match floor.next_deadline() {
         None => inbox.blocking_recv().map(Some),
         Some(deadline) => wait_until(inbox, deadline),
     }
@@ -96,42 +106,6 @@ fn wait_until(inbox: &mut Receiver<Message>, deadline: Instant) -> Option<Option
     match handle.block_on(tokio::time::timeout(wait, inbox.recv())) {
         Ok(received) => received.map(Some),
         Err(_elapsed) => Some(None),
-    }
-}
-
-fn apply(message: Message, stations: &mut FxHashMap<VersionId, Station>, shared: &Shared) {
-    match message {
-        Message::Attach(station) => drop(stations.insert(station.spec().version, *station)),
-        Message::Retire(version) => {
-            if let Some(mut station) = stations.remove(&version) {
-                station.abandon(shared);
-            }
-        }
-        Message::Detach(id) => {
-            for (_, mut station) in stations.extract_if(|_, station| station.spec().id == id) {
-                station.abandon(shared);
-            }
-        }
-        Message::Start(version, jobs) => {
-            if let Some(station) = stations.get_mut(&version) {
-                let now_ms = shared.clock.now_ms();
-                jobs.into_iter().for_each(|job| station.start(job, shared, now_ms));
-            }
-        }
-        Message::Cancel(version, jobs) => {
-            if let Some(station) = stations.get_mut(&version) {
-                station.cancel(&jobs, shared);
-            }
-        }
-        Message::Answers(answers) => {
-            for answered in answers {
-                let (version, ticket) = token_parts(answered.token);
-                if let Some(station) = stations.get_mut(&version) {
-                    station.answer(ticket, answered);
-                }
-            }
-        }
-        Message::Stop => {}
     }
 }
 
