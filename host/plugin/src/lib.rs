@@ -21,8 +21,10 @@ mod event;
 mod instance;
 mod limits;
 mod loader;
+mod memory;
 mod report;
 mod seat;
+mod seating;
 #[cfg(test)]
 mod tests;
 mod transcript;

@@ -20,6 +20,7 @@ use millrace_kafka::delivery::Delivery;
 use millrace_kafka::mock::is_embedded;
 use millrace_plugin::Plugin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::{oneshot, watch};
 
@@ -29,6 +30,11 @@ const RESULT_BATCHES_MAX: usize = 1024;
 const SOURCE_EVENTS_MAX: usize = 8;
 /// Reports of the delivery that may wait.
 const REPORTS_MAX: usize = 1024;
+
+/// A start may take so many times as long as the first one, which was alone on its thread, and [`START_SPARE`] beyond it.
+const START_TIMES: u32 = 4;
+/// See [`START_TIMES`]: what a clock of 5 ms, a cold cache and a busy machine may add.
+const START_SPARE: Duration = Duration::from_millis(100);
 
 /// How long a cluster may take to answer one question, in milliseconds.
 const ASK_MS: u64 = 15_000;
@@ -50,7 +56,9 @@ pub struct Launched {
 pub async fn launch(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<Launched> {
     let plugin = load(host, config).await?;
     let cluster_id = look_around(host, config).await?;
-    let spec = Arc::new(bind::bind(host, id, config, plugin, cluster_id)?);
+    let mut spec = bind::bind(host, id, config, plugin, cluster_id)?;
+    spec.plugin_limits.start_ms = try_start(&spec).await?;
+    let spec = Arc::new(spec);
     let results = attach(host, &spec).await?;
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
     let consumer = Consumer::start(consumer_config(config), sink)?;
@@ -91,6 +99,18 @@ async fn load(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<Plugi
         engine.load(&bytes).with_context(|| format!("plugin {}", file.display()))
     });
     loading.await.context("the compiler ended in a fault")?
+}
+
+/// Starts an instance off the threads that serve all pipelines: a plugin that fails or spins in its start, or refuses its
+/// settings, is found here. Returns the CPU time that each further start may take, in milliseconds.
+async fn try_start(spec: &PipelineSpec) -> anyhow::Result<u32> {
+    let (plugin, settings, limits) = (spec.plugin.clone(), spec.settings.clone(), spec.plugin_limits.clone());
+    let start_max = Duration::from_millis(u64::from(limits.start_ms));
+    let trying = tokio::task::spawn_blocking(move || plugin.try_settings(&settings, &limits));
+    let took = trying.await.context("the start of an instance ended in a fault")?;
+    let took = took.context("the plugin cannot be instantiated")?;
+    let allowed = (took.saturating_mul(START_TIMES) + START_SPARE).min(start_max);
+    Ok(u32::try_from(allowed.as_millis()).unwrap_or(u32::MAX))
 }
 
 /// Asks the clusters whether everything is there that the pipeline needs, off the I/O threads. Returns the id of the
