@@ -246,6 +246,7 @@ pub struct PipelineMetrics {
     turns: IntCounter,
     turn_seconds: Histogram,
     faults: WordCounters,
+    instances_lost: IntCounter,
     log_lines_dropped: IntCounter,
     series_dropped: IntCounter,
     sidelined: IntGauge,
@@ -295,6 +296,7 @@ impl PipelineMetrics {
             turns: counter(&families::TURNS),
             turn_seconds: seconds(&families::TURN_SECONDS),
             faults: words(&families::FAULTS),
+            instances_lost: counter(&families::INSTANCES_LOST),
             log_lines_dropped: counter(&families::PLUGIN_LOG_LINES_DROPPED),
             series_dropped: counter(&families::PLUGIN_SERIES_DROPPED),
             sidelined: gauge(&families::SIDELINED),
@@ -393,6 +395,11 @@ impl PipelineMetrics {
     /// An event failed by a fault of the plugin.
     pub fn fault(&self, kind: &str) {
         self.faults.count(kind);
+    }
+
+    /// Instances were thrown away after a turn that failed.
+    pub fn instances_lost(&self, instances: u64) {
+        self.instances_lost.inc_by(instances);
     }
 
     /// What a plugin said beside its outcome: its metrics are counted, its log lines written.

@@ -14,7 +14,7 @@ use millrace_flow::lookup::Ask;
 use millrace_flow::outcome::{Emission, Failure, Outcome};
 use millrace_flow::record::OutputRecord;
 use millrace_lookup::{Answered, Forget, LookupService, Request};
-use millrace_platform::{Conceals, Document, EventFacts, build_error_event, build_output};
+use millrace_platform::{Conceals, Document, EditBudget, EventFacts, Given, build_error_event, build_output};
 use millrace_plugin::{Crew, Effect, Event, Payload, Report, Ticket};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
@@ -181,6 +181,7 @@ impl Station {
             self.effects = effects;
             let loose = self.crew.take_report();
             self.report(&loose);
+            self.spec.metrics.instances_lost(self.crew.take_lost());
             self.account.book(spent.elapsed(), Instant::now());
         }
         // Behind the turns: an answer that has come in time is not lost to a round that took long.
@@ -271,6 +272,7 @@ impl Station {
         let input = spec.inputs.get(&open.job.record.source.topic);
         let mut outputs = Vec::with_capacity(emissions.len());
         let mut bytes = 0;
+        let mut budget = EditBudget::default();
         for (index, emission) in (0..).zip(emissions) {
             let (Some(stream), Some(input)) = (spec.outputs.get(&emission.output), input) else {
                 return Err(Failure::new(
@@ -278,9 +280,9 @@ impl Station {
                     format!("output `{}` is bound to no stream", emission.output),
                 ));
             };
-            let output =
-                build_output(open.document.as_ref(), &input.projection, emission, index, stream, &origin, now_ms)
-                    .map_err(|error| Failure::new(error.cause().word(), error.to_string()))?;
+            let given = Given { document: open.document.as_ref(), seen: &input.projection, origin: &origin };
+            let output = build_output(&given, emission, index, stream, now_ms, &mut budget)
+                .map_err(|error| Failure::new(error.cause().word(), error.to_string()))?;
             bytes += output.bytes();
             if bytes > OUTPUTS_BYTES_MAX {
                 let message = format!("the outputs of this event have more than {OUTPUTS_BYTES_MAX} bytes in all");

@@ -10,10 +10,16 @@ use crate::station::Station;
 use crate::supervisor::Host;
 use crate::worker::Message;
 use anyhow::Context as _;
-use millrace_plugin::{Crew, Plugin};
+use millrace_plugin::{Crew, Plugin, PluginError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc::Sender;
+
+/// A start may take so many times as long as the first one, which was alone on its thread, and [`START_SPARE`] beyond it.
+const START_TIMES: u32 = 4;
+/// See [`START_TIMES`]: what a clock of 5 ms, a cold cache and a busy machine may add.
+const START_SPARE: Duration = Duration::from_millis(100);
 
 /// A version that could run: bound to its streams, with a first instance for every worker.
 pub struct Prepared {
@@ -48,14 +54,23 @@ pub async fn prepare(
     plugin: Plugin,
     cluster_id: &str,
 ) -> anyhow::Result<Prepared> {
-    let spec = Arc::new(bind::bind(host, id, config, plugin, cluster_id.to_owned())?);
-    let (bound, workers) = (Arc::clone(&spec), host.workers.len());
-    let starting = tokio::task::spawn_blocking(move || {
-        let crew = || Crew::new(&bound.plugin, &bound.settings, bound.plugin_limits.clone());
-        (0..workers).map(|_| crew()).collect::<Result<Vec<_>, _>>()
-    });
-    let crews = starting.await.context("starting the plugin ended in a fault")?;
-    Ok(Prepared { spec, crews: crews.context("the plugin cannot be instantiated")? })
+    let spec = bind::bind(host, id, config, plugin, cluster_id.to_owned())?;
+    let workers = host.workers.len();
+    let starting = tokio::task::spawn_blocking(move || start(spec, workers));
+    let prepared = starting.await.context("starting the plugin ended in a fault")?;
+    prepared.context("the plugin cannot be instantiated")
+}
+
+/// Tries the settings once, and then starts a first instance for every worker. Further starts happen on threads that serve
+/// other pipelines too, so they may take what the first one took, and some.
+fn start(mut spec: PipelineSpec, workers: usize) -> Result<Prepared, PluginError> {
+    let took = spec.plugin.try_settings(&spec.settings, &spec.plugin_limits)?;
+    let start_max = Duration::from_millis(u64::from(spec.plugin_limits.start_ms));
+    let allowed = (took.saturating_mul(START_TIMES) + START_SPARE).min(start_max);
+    spec.plugin_limits.start_ms = u32::try_from(allowed.as_millis()).unwrap_or(u32::MAX);
+    let crew = || Crew::new(&spec.plugin, &spec.settings, spec.plugin_limits.clone());
+    let crews = (0..workers).map(|_| crew()).collect::<Result<Vec<_>, _>>()?;
+    Ok(Prepared { spec: Arc::new(spec), crews })
 }
 
 /// Hands a version to every worker. Whoever sends them events of it afterwards finds it there.

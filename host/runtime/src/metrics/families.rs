@@ -80,8 +80,10 @@ families! {
     TURN_SECONDS = seconds("millrace_turn_seconds", PIPELINE, "One such round.");
     FAULTS = counter("millrace_plugin_faults_total", &["pipeline", "kind"],
         "Events that failed by a fault of the plugin, by its kind. Beyond 64 kinds: other.");
+    INSTANCES_LOST = counter("millrace_plugin_instances_lost_total", PIPELINE,
+        "Instances thrown away after a turn that failed. Without faults beside it, the plugin hoards from event to event.");
     PLUGIN_LOG_LINES_DROPPED = counter("millrace_plugin_log_lines_dropped_total", PIPELINE,
-        "Log lines of the plugin beyond its rate.");
+        "Log lines of the plugin beyond the bounds of a ticket, or of its rate in lines or bytes.");
     PLUGIN_SERIES_DROPPED = counter("millrace_plugin_metrics_dropped_total", PIPELINE,
         "Values of the plugin's own metrics that count under other: too many series, or a name of another kind.");
     PLUGIN_INFO = gauge("millrace_plugin_info", &["pipeline", "name", "version", "digest"], "Always 1: which plugin runs.");

@@ -12,6 +12,7 @@ mod concealed;
 mod contained;
 mod enrichment;
 mod group;
+mod hostile;
 mod plugins;
 mod quickstart;
 mod real_input;
