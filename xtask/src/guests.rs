@@ -1,9 +1,11 @@
-//! `./x guests [DIR]`: builds a workspace of plugins for WebAssembly and encodes each as a component.
+//! `./x guests [DIR]`: builds a workspace of plugins for WebAssembly and encodes each as a component, and so what a crate
+//! has as WebAssembly's text in its folder `wat`.
 //!
-//! A component lands in `<target directory>/components/<crate name>.wasm`. What a plugin may import is not judged
+//! A component lands in `<target directory>/components/<crate or file name>.wasm`. What a plugin may import is not judged
 //! here; the host does that when it loads one.
 
 mod encode;
+mod text;
 mod toolchain;
 
 use std::io::BufReader;
@@ -51,6 +53,9 @@ pub(crate) fn build(manifest: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut components = Vec::new();
     for core in build_cores(&toolchain, manifest)? {
         components.push(encode::up_to_date(&core)?);
+        for source in text::sources(&core.folder)? {
+            components.push(text::up_to_date(&source, &core.component)?);
+        }
     }
     if components.is_empty() {
         bail!("{} has no plugin: none of its crates has crate-type = [\"cdylib\"]", manifest.display());
@@ -64,6 +69,8 @@ pub(crate) fn build(manifest: &Path) -> anyhow::Result<Vec<PathBuf>> {
 struct Core {
     module: PathBuf,
     component: PathBuf,
+    /// The folder of its crate.
+    folder: PathBuf,
 }
 
 fn manifest_of(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
@@ -102,7 +109,8 @@ fn core_of(message: &Value) -> Option<Core> {
     let name = message.pointer("/target/name")?.as_str()?.replace('_', "-");
     let target_directory = module.parent()?.parent()?.parent()?;
     let component = target_directory.join("components").join(format!("{name}.wasm"));
-    Some(Core { module, component })
+    let folder = Path::new(message.get("manifest_path")?.as_str()?).parent()?.to_owned();
+    Some(Core { module, component, folder })
 }
 
 #[cfg(test)]
@@ -115,6 +123,7 @@ mod tests {
     fn check_core(kind: &str, file: &str, expected: Option<&str>) {
         let message = json!({
             "reason": "compiler-artifact",
+            "manifest_path": "/p/page-content-change/Cargo.toml",
             "target": {"kind": [kind], "name": "page_content_change"},
             "filenames": [file],
         });

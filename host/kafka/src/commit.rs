@@ -22,10 +22,14 @@ use tokio::sync::mpsc;
 
 /// How often a commit is tried before it is reported as failed. With the pauses between, about 3 s beside the broker's
 /// own time; the next progress of the partition contains what failed.
-const ATTEMPTS_MAX: u32 = 6;
+const ATTEMPTS_MAX: u32 = 10;
 
 /// The pause before the second attempt; it doubles from one to the next.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
+
+/// The longest pause. A group that rebalances takes no commits, and what settles meanwhile is repeated by the next owner if
+/// this host dies before the next attempt.
+const PAUSE_MAX: Duration = Duration::from_millis(400);
 
 /// The progress of one partition, ready to be committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,7 +250,7 @@ pub(crate) fn run(client: &SourceClient, board: &Board) {
             }
             _ => {
                 board.settle(again.into_iter().map(|(wish, _)| wish).collect());
-                board.pause(PAUSE_FIRST * 2_u32.pow(attempt - 1));
+                board.pause(PAUSE_MAX.min(PAUSE_FIRST * 2_u32.pow(attempt - 1)));
             }
         }
     }

@@ -181,6 +181,16 @@ impl GroupReader {
         });
         Ok(entries.collect())
     }
+
+    /// Whether the group has nothing to rebalance now: while it does, it takes no commits.
+    ///
+    /// # Errors
+    /// As [`GroupReader::committed`].
+    pub fn is_stable(&self, timeout: Duration) -> Result<bool, KafkaError> {
+        let answered = self.client.client().fetch_group_list(Some(&self.group), timeout);
+        let list = answered.map_err(|error| asking(&self.group, &error))?;
+        Ok(list.groups().iter().all(|group| group.name() != self.group || group.state() == "Stable"))
+    }
 }
 
 fn asking(group: &str, error: &Native) -> KafkaError {

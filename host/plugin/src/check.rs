@@ -60,7 +60,7 @@ impl TurnCheck<'_> {
             }
             let verdict = match output {
                 Output::Done(done) => self.done(ticket, done),
-                Output::Ask(ask) => self.ask(ticket, ask, &verdicts),
+                Output::Ask(ask) => self.ask(ticket, ask),
             };
             verdicts.push(verdict.map_err(|broken| self.failed(ticket, broken))?);
         }
@@ -76,27 +76,24 @@ impl TurnCheck<'_> {
         Ok(Verdict::Done(ticket, self.reader().outcome(ticket.0, done.outcome)?))
     }
 
-    fn ask(&mut self, ticket: Ticket, ask: SaidAsk, verdicts: &[Verdict]) -> Result<Verdict, BrokenRule> {
+    fn ask(&mut self, ticket: Ticket, ask: SaidAsk) -> Result<Verdict, BrokenRule> {
         let (id, limits) = (ask.id, self.limits);
         let open = self.open(ticket)?;
-        let said_now = open.staged > 0
-            && verdicts.iter().any(|v| matches!(v, Verdict::Ask(other, said) if *other == ticket && said.id == id));
-        if said_now || open.transcript.uses(id) {
+        if open.staged.contains(&id) || open.transcript.uses(id) {
             return Err(BrokenRule(format!(
                 "ticket {ticket} used the number {id} for two asks; a number is used once"
             )));
         }
-        open.staged += 1;
-        if open.transcript.open() + open.staged > limits.asks_open_max {
+        open.staged.push(id);
+        let staged = open.staged.len();
+        if open.transcript.open() + staged > limits.asks_open_max {
             let asks_open_max = limits.asks_open_max;
             return Err(BrokenRule(format!(
                 "ticket {ticket} has more than {asks_open_max} open asks; await some first"
             )));
         }
         let exchanges_max = limits.asks_total_max.saturating_mul(EXCHANGES_PER_ASK_MAX);
-        if open.transcript.asked() + open.staged > limits.asks_total_max
-            || open.transcript.len() + open.staged > exchanges_max
-        {
+        if open.transcript.asked() + staged > limits.asks_total_max || open.transcript.len() + staged > exchanges_max {
             let asks_total_max = limits.asks_total_max;
             return Err(BrokenRule(format!("ticket {ticket} asked more than {asks_total_max} times: does it loop?")));
         }

@@ -62,11 +62,18 @@ impl Report {
         self.logs.is_empty() && self.logs_dropped == 0 && self.counts.is_empty() && self.observations.is_empty()
     }
 
+    /// What is left of it when its ticket ends without a `done`: what it counted never happened, and what it logged is for
+    /// whoever looks for the reason.
+    pub(crate) fn without_metrics(self) -> Self {
+        Self { counts: Vec::new(), observations: Vec::new(), ..self }
+    }
+
     /// Adds what was said later, within the same bounds.
     pub(crate) fn merge(&mut self, later: Self, limits: &Limits) {
-        let room = limits.log_lines_max.saturating_sub(self.logs.len());
-        self.logs_dropped += later.logs_dropped + later.logs.len().saturating_sub(room) as u64;
-        self.logs.extend(later.logs.into_iter().take(room));
+        self.logs_dropped += later.logs_dropped;
+        for line in later.logs {
+            self.log(line.level, &line.message, limits);
+        }
         for (series, by) in later.counts {
             self.count(series.name, series.labels, by, limits);
         }
@@ -76,7 +83,8 @@ impl Report {
     }
 
     pub(crate) fn log(&mut self, level: LogLevel, message: &str, limits: &Limits) {
-        if self.logs.len() >= limits.log_lines_max {
+        let held: usize = self.logs.iter().map(|line| line.message.len()).sum();
+        if self.logs.len() >= limits.log_lines_max || held >= limits.logs_bytes_max {
             self.logs_dropped += 1;
             return;
         }
@@ -141,6 +149,19 @@ mod tests {
         let messages: Vec<&str> = report.logs.iter().map(|line| line.message.as_str()).collect();
         assert_eq!(messages, ["a  [3", "öö"]);
         assert_eq!(report.logs_dropped, 1);
+    }
+
+    #[test]
+    fn lines_of_one_ticket_have_a_bound_in_bytes_together() {
+        let limits = Limits { logs_bytes_max: 10, log_bytes_max: 8, ..Limits::default() };
+        let mut report = Report::default();
+        for _ in 0..5 {
+            report.log(LogLevel::Info, "12345678", &limits);
+        }
+        assert_eq!((report.logs.len(), report.logs_dropped), (2, 3), "the line that passes the bound is the last one");
+        let mut both = report.clone();
+        both.merge(report, &limits);
+        assert_eq!((both.logs.len(), both.logs_dropped), (2, 8));
     }
 
     #[test]

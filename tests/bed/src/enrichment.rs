@@ -1,10 +1,14 @@
-//! The configuration of one host with one pipeline: Simple Enrichment, page_change in, page_content_change out.
+//! The configuration of a host with one pipeline or more: Simple Enrichment, page_change in, page_content_change out.
 
 use std::path::{Path, PathBuf};
 
 /// What differs from one enrichment to another.
 #[derive(Clone, Debug)]
 pub struct Enrichment {
+    /// The pipeline's name.
+    pub name: String,
+    /// The consumer group.
+    pub group: String,
     /// Where Kafka is.
     pub brokers: String,
     /// Settings of librdkafka, as YAML between braces.
@@ -27,6 +31,8 @@ pub struct Enrichment {
     pub input: String,
     /// The output topic.
     pub output: String,
+    /// The largest record that the output topic takes.
+    pub output_bytes_max: &'static str,
     /// The error topic.
     pub errors: String,
     /// Where a new group begins: `earliest`, `latest` or a time.
@@ -53,6 +59,8 @@ impl Enrichment {
     /// An enrichment of everything by `plugin`, with the topics `NAME.in`, `NAME.out` and `NAME.error`.
     pub fn new(name: &str, brokers: &str, api: &str, plugin: &Path) -> Self {
         Self {
+            name: "enrichment".to_owned(),
+            group: format!("millrace.{name}.in"),
             brokers: brokers.to_owned(),
             kafka_settings: "session.timeout.ms: \"6000\"".to_owned(),
             cache_dir: "./plugin-cache".into(),
@@ -64,6 +72,7 @@ impl Enrichment {
             call_slots_total: 64,
             input: format!("{name}.in"),
             output: format!("{name}.out"),
+            output_bytes_max: "10 MiB",
             errors: format!("{name}.error"),
             start: "earliest".to_owned(),
             order: "key",
@@ -77,20 +86,21 @@ impl Enrichment {
         }
     }
 
-    /// The consumer group.
-    pub fn group(&self) -> String {
-        format!("millrace.{}", self.input)
+    /// The configuration of a host with this pipeline. `{admin}` stands where the address of the admin server goes.
+    pub fn yaml(&self) -> String {
+        format!("{}{}", self.host_yaml(), self.pipeline_yaml())
     }
 
-    /// The host's configuration. `{admin}` stands where the address of the admin server goes.
-    pub fn yaml(&self) -> String {
+    /// The same with further pipelines, which share what is the host's of this one.
+    pub fn yaml_with(&self, others: &[Self]) -> String {
+        self.yaml() + &others.iter().map(Self::pipeline_yaml).collect::<String>()
+    }
+
+    fn host_yaml(&self) -> String {
         let wikis: Vec<String> = self.wikis.iter().map(|wiki| format!("\"{wiki}\"")).collect();
         let ca_file =
             self.ca_file.as_ref().map(|path| format!("  ca_file: \"{}\"\n", path.display())).unwrap_or_default();
         let http = if self.http.is_empty() { String::new() } else { format!("http: {}\n", self.http) };
-        let key = if self.key.is_empty() { String::new() } else { format!("        key: {}\n", self.key) };
-        let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
-        let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
         format!(
             "kafka:
   clusters:
@@ -106,7 +116,27 @@ mediawiki:
 {http}plugins: {{ cache_dir: \"{cache_dir}\" }}
 admin: {{ listen: \"{{admin}}\" }}
 pipelines:
-  - name: enrichment
+",
+            brokers = self.brokers,
+            kafka_settings = self.kafka_settings,
+            cache_dir = self.cache_dir.display(),
+            api = self.api,
+            ca_file = ca_file,
+            api_path = self.paths.0,
+            rest_path = self.paths.1,
+            wikis = wikis.join(", "),
+            call_slots = self.call_slots,
+            call_slots_total = self.call_slots_total,
+            http = http,
+        )
+    }
+
+    fn pipeline_yaml(&self) -> String {
+        let key = if self.key.is_empty() { String::new() } else { format!("        key: {}\n", self.key) };
+        let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
+        let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
+        format!(
+            "  - name: {name}
     plugin: \"{plugin}\"
     settings: {settings}
     cluster: main
@@ -120,28 +150,19 @@ pipelines:
         stream: mediawiki.page_content_change.v1
         topic: \"{output}\"
         schema: /mediawiki/page/change/1.2.0
-{key}        max_message_bytes: 10 MiB
+{key}        max_message_bytes: {output_bytes_max}
     errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
     lookups: {lookups}
 {limits}",
-            brokers = self.brokers,
-            kafka_settings = self.kafka_settings,
-            cache_dir = self.cache_dir.display(),
-            api = self.api,
-            ca_file = ca_file,
-            api_path = self.paths.0,
-            rest_path = self.paths.1,
-            wikis = wikis.join(", "),
-            call_slots = self.call_slots,
-            call_slots_total = self.call_slots_total,
+            name = self.name,
+            output_bytes_max = self.output_bytes_max,
             plugin = self.plugin.display(),
             key = key,
-            http = http,
             lookups = self.lookups,
             settings = self.settings,
             start = self.start,
             order = self.order,
-            group = self.group(),
+            group = self.group,
             input_name = self.names.0,
             output_name = self.names.1,
             input = self.input,

@@ -9,8 +9,8 @@
 //! 4. **Commits.** Committed progress holds only events whose outputs the broker had appended before, it never shrinks, and
 //!    at the end it holds everything.
 //! 5. **Doubles only from the last commit interval.** An event comes again only if its output was younger than a commit
-//!    interval (and some slack) when its owner lost the partition; time in which the owner or the broker stood still does
-//!    not count. And what was seen committed comes again only from a former owner that does not know yet, or whose last
+//!    interval (and some slack) when its owner lost the partition; time in which the owner or the broker stood still, or the
+//!    group took no commits because it was rebalancing, does not count. And what was seen committed comes again only from a former owner that does not know yet, or whose last
 //!    writes were still on their way: nothing fences it in at-least-once.
 
 mod breach;
@@ -32,6 +32,8 @@ pub struct Promise {
     pub in_flight_ms: i64,
     /// How long clients need to be at work again once the broker is back.
     pub recovery_ms: i64,
+    /// How long a host may take to commit again once the group has rebalanced.
+    pub regroup_ms: i64,
 }
 
 /// What a run showed that kept all rules.

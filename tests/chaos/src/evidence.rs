@@ -67,9 +67,11 @@ pub enum Who {
     Host(usize),
     /// The broker, and with it everybody.
     Broker,
+    /// The group: it was rebalancing, and takes no commits then.
+    Group,
 }
 
-/// A stretch of time in which somebody could do nothing: a frozen host, a broker that is away.
+/// A stretch of time in which somebody could do nothing: a frozen host, a broker that is away, a group that is rebalancing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standstill {
     /// Who.

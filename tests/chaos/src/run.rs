@@ -40,6 +40,8 @@ pub const PROMISE: Promise = Promise {
     in_flight_ms: 1_000,
     // The reconnect, and the longest wait between two attempts to commit.
     recovery_ms: 3_000,
+    // The longest wait between two attempts to commit, and half as much again.
+    regroup_ms: 600,
 };
 
 /// What became of a run.
@@ -108,7 +110,7 @@ fn play(
     }
     let watch = Watch::default();
     std::thread::scope(|scope| {
-        let watching = scope.spawn(|| watch.run(&scene.cluster(), &enrichment.group(), &enrichment.input));
+        let watching = scope.spawn(|| watch.run(&scene.cluster(), &enrichment.group, &enrichment.input));
         let played = play_all(scene, schedule, enrichment, journal, &mut hosts);
         let finished = played.and_then(|()| finish(&mut hosts, &watch));
         watch.end();
@@ -200,12 +202,13 @@ fn gather(
         let ends = entries.ends.iter().filter(|(number, _)| *number == host.number).map(|(_, at_ms)| *at_ms);
         tenures.extend(group_log::tenures(host.number, &host.log()?, &ends.collect::<Vec<_>>(), until_ms)?);
     }
+    let (commits, rebalances) = watch.into_seen();
     Ok(Evidence {
         inputs: read(&enrichment.input)?.iter().map(input).collect::<anyhow::Result<_>>()?,
         outputs: read(&enrichment.output)?.iter().map(output).collect::<anyhow::Result<_>>()?,
-        commits: watch.into_seen(),
+        commits,
         tenures,
-        standstills: entries.standstills,
+        standstills: entries.standstills.into_iter().chain(rebalances).collect(),
     })
 }
 

@@ -69,11 +69,11 @@ fn losses(tenures: &[Tenure]) -> Vec<Lost> {
 /// were on their way then count as new.
 fn age(evidence: &Evidence, promise: &Promise, lost: &Lost, first_ms: i64) -> Option<i64> {
     let is_on_its_way = first_ms > lost.at_ms
-        && awake_ms(evidence, promise, lost.tenure.host, lost.at_ms, first_ms) <= promise.in_flight_ms;
+        && awake_ms(evidence, promise, lost.tenure.host, (lost.at_ms, first_ms), Use::Writing) <= promise.in_flight_ms;
     match first_ms {
         _ if is_on_its_way => Some(0),
         _ if lost.tenure.from_ms <= first_ms && first_ms <= lost.at_ms => {
-            Some(awake_ms(evidence, promise, lost.tenure.host, first_ms, lost.at_ms))
+            Some(awake_ms(evidence, promise, lost.tenure.host, (first_ms, lost.at_ms), Use::Committing))
         }
         _ => None,
     }
@@ -86,19 +86,29 @@ fn is_unaware(evidence: &Evidence, promise: &Promise, lost: &Lost, at_ms: i64, c
     let until_ms = lost.tenure.left_ms;
     lost.at_ms <= at_ms
         && !knows_of_commit
-        && (at_ms <= until_ms || awake_ms(evidence, promise, lost.tenure.host, until_ms, at_ms) <= promise.in_flight_ms)
+        && (at_ms <= until_ms
+            || awake_ms(evidence, promise, lost.tenure.host, (until_ms, at_ms), Use::Writing) <= promise.in_flight_ms)
 }
 
-/// How much of a stretch of time a host could use: it was not frozen, and the broker was there.
-fn awake_ms(evidence: &Evidence, promise: &Promise, host: usize, from_ms: i64, to_ms: i64) -> i64 {
-    let mut asleep: Vec<(i64, i64)> = Vec::new();
-    for standstill in &evidence.standstills {
-        match standstill.who {
-            Who::Broker => asleep.push((standstill.from_ms, standstill.to_ms + promise.recovery_ms)),
-            Who::Host(frozen) if frozen == host => asleep.push((standstill.from_ms, standstill.to_ms)),
-            Who::Host(_) => {}
-        }
-    }
+/// What a host needs a stretch of time for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Writing,
+    Committing,
+}
+
+/// How much of a stretch of time a host could use: it was not frozen, the broker was there, and the group took commits.
+fn awake_ms(evidence: &Evidence, promise: &Promise, host: usize, (from_ms, to_ms): (i64, i64), time_for: Use) -> i64 {
+    let asleep = evidence.standstills.iter().filter_map(|standstill| {
+        let after_ms = match standstill.who {
+            Who::Broker => promise.recovery_ms,
+            Who::Group if time_for == Use::Committing => promise.regroup_ms,
+            Who::Host(frozen) if frozen == host => 0,
+            Who::Group | Who::Host(_) => return None,
+        };
+        Some((standstill.from_ms, standstill.to_ms + after_ms))
+    });
+    let mut asleep: Vec<(i64, i64)> = asleep.collect();
     asleep.sort_unstable();
     let (mut awake_ms, mut at_ms) = (0, from_ms);
     for (begin_ms, end_ms) in asleep {

@@ -3,7 +3,8 @@
 use super::*;
 use crate::evidence::{Commit, Standstill, Tenure, Who};
 
-const PROMISE: Promise = Promise { commit_interval_ms: 200, slack_ms: 300, in_flight_ms: 100, recovery_ms: 1_000 };
+const PROMISE: Promise =
+    Promise { commit_interval_ms: 200, slack_ms: 300, in_flight_ms: 100, recovery_ms: 1_000, regroup_ms: 50 };
 /// The first host dies at this time, and its partition's next owner begins at [`TAKEN_OVER`].
 const DIED: i64 = 10_000;
 const TAKEN_OVER: i64 = 12_000;
@@ -132,6 +133,21 @@ fn time_without_a_broker_does_not_count() {
         },
         &[],
     );
+}
+
+#[test]
+fn time_in_which_the_group_takes_no_commits_does_not_count() {
+    let rebalance = |to_ms| Standstill { who: Who::Group, from_ms: 9_450, to_ms };
+    let too_old = Breach::DoubledTooOld { source: at(2), first_ms: 9_400, again_ms: 12_100, age_ms: Some(501) };
+    for (to_ms, expected) in [(9_500, &[][..]), (9_499, &[too_old][..])] {
+        check(
+            |run| {
+                run.outputs[2].at_ms = 9_400;
+                run.standstills.push(rebalance(to_ms));
+            },
+            expected,
+        );
+    }
 }
 
 /// The first host is frozen instead, wakes up when the second has committed all, and lets go a little later.
