@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod content_hint;
 mod document;
 mod envelope;
 mod error_event;
@@ -15,6 +16,7 @@ mod pointer;
 mod projection;
 mod time;
 
+pub use content_hint::content_bytes_hint;
 pub use document::{DecodeError, DecodeLimits, Document, EditBudget, EditError, Elements, Key, Kind, Members, Value};
 pub use envelope::{CheckError, Given, OutputStream, build_output};
 pub use error_event::{ERROR_EVENT_BYTES_LEAST, ErrorStream, build_error_event};

@@ -27,6 +27,7 @@ use millrace_flow::progress::{PluginDigest, Progress, ProgressBudget};
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::{DeliveryError, OutputFailure, Unit};
+use millrace_platform::content_bytes_hint;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -235,7 +236,7 @@ impl RecordPath {
             while let Some(record) = partition.backlog.front() {
                 let bytes = record.bytes() as u64;
                 let Some(version) = partition.versions.at(record.offset) else { break };
-                let reserved = bytes + BOOKKEEPING_BYTES + answers.bytes();
+                let reserved = bytes + BOOKKEEPING_BYTES + to_come(record, answers);
                 let head = if partition.ledger.open() == 0 { Head::Oldest } else { Head::Later };
                 if !partition.ledger.may_admit() || !admission.may_admit(reserved, head) {
                     break;
@@ -344,8 +345,8 @@ impl RecordPath {
                 Finish::Failed { error_type, error_event } => (Ending::Failed(error_type), vec![*error_event]),
             };
             job.ending = Some(ending);
-            self.answers.observe(answer_bytes);
             let held = outputs.iter().map(|output| output.bytes() as u64).sum::<u64>();
+            self.answers.observe(answer_bytes.max(held));
             let weight = job.record.bytes() as u64 + BOOKKEEPING_BYTES + held;
             self.admission.adjust(job.reserved, weight);
             job.reserved = weight;
@@ -554,6 +555,14 @@ impl RecordPath {
         self.next_unit += 1;
         self.next_unit
     }
+}
+
+/// What an event will hold beside its record, as far as that can be told before it is decoded: answers and outputs like
+/// those of the events before it, an output as large as itself, or the content that it tells of, which is there twice while
+/// an output is made of the answer.
+fn to_come(record: &Record, like_before: &AnswerEstimate) -> u64 {
+    let content = record.value.as_deref().map_or(0, content_bytes_hint);
+    like_before.bytes().max(record.bytes() as u64).max(content.saturating_mul(2))
 }
 
 fn lane_of(order: Order, record: &Record) -> LaneId {

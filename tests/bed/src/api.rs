@@ -26,6 +26,9 @@ struct Counts {
     calls: AtomicU64,
     revisions: AtomicU64,
     out: AtomicBool,
+    /// Pages whose number this divides are slow; 0: none is.
+    slow_every: AtomicU64,
+    slow_ms: AtomicU64,
 }
 
 struct Served {
@@ -72,6 +75,12 @@ impl StandIn {
         self.counts.out.store(true, Ordering::Relaxed);
     }
 
+    /// From now on a call takes `latency` when it asks for a page whose number is divisible by `every`.
+    pub fn slow_down(&self, every: u64, latency: Duration) {
+        self.counts.slow_ms.store(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.counts.slow_every.store(every, Ordering::Relaxed);
+    }
+
     /// Ends the outage.
     pub fn come_back(&self) {
         self.counts.out.store(false, Ordering::Relaxed);
@@ -89,15 +98,22 @@ async fn answer(State(served): State<Arc<Served>>, uri: Uri, headers: HeaderMap,
     if served.counts.out.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "out of order\n").into_response();
     }
-    tokio::time::sleep(served.latency).await;
     let params = parameters(uri.query().unwrap_or_default(), &body);
     let Some(revids) = params.get("revids") else {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("?");
         return (StatusCode::BAD_REQUEST, format!("{host}: this stand-in answers revids only\n")).into_response();
     };
     let ids: Vec<u64> = revids.split('|').filter_map(|id| id.parse().ok()).collect();
+    tokio::time::sleep(latency(&served, &ids)).await;
     served.counts.revisions.fetch_add(ids.len() as u64, Ordering::Relaxed);
     ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], revisions(&served.world, &ids)).into_response()
+}
+
+/// How long a call takes that asks for these revisions.
+fn latency(served: &Served, ids: &[u64]) -> Duration {
+    let every = served.counts.slow_every.load(Ordering::Relaxed);
+    let is_slow = every > 0 && ids.iter().any(|id| World::page_of(*id).is_multiple_of(every));
+    if is_slow { Duration::from_millis(served.counts.slow_ms.load(Ordering::Relaxed)) } else { served.latency }
 }
 
 /// Query and form parameters, percent-decoded.

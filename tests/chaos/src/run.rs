@@ -35,8 +35,8 @@ const DT: &str = "2026-06-22T09:48:10Z";
 /// What is promised of every run, and what the machine is granted: it has two cores, and other work.
 pub const PROMISE: Promise = Promise {
     commit_interval_ms: COMMIT_INTERVAL_MS.cast_signed(),
-    // Acknowledgement, a turn of the loop, one commit: 100 ms as a rule, 420 ms beside two compilers.
-    slack_ms: 800,
+    // Acknowledgement, a turn of the loop, one commit: beyond the interval only on a machine that is busy otherwise.
+    slack_ms: 500,
     in_flight_ms: 1_000,
     // The reconnect, and the longest wait between two attempts to commit.
     recovery_ms: 3_000,

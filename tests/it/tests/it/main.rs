@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod budgets;
 mod chaos;
 mod concealed;
 mod contained;
