@@ -19,6 +19,8 @@ pub struct Enrichment {
     pub call_slots: usize,
     /// Calls at once in all.
     pub call_slots_total: usize,
+    /// Further lines of the section `mediawiki`, as YAML on one line each.
+    pub mediawiki: Vec<String>,
     /// The input topic.
     pub input: String,
     /// The output topic.
@@ -43,6 +45,8 @@ pub struct Enrichment {
     pub settings: String,
     /// Further lines of the pipeline's `limits`, as YAML on one line each.
     pub limits: Vec<String>,
+    /// Threads that run plugins; none: as many as there are cores.
+    pub workers: Option<usize>,
 }
 
 impl Enrichment {
@@ -56,6 +60,7 @@ impl Enrichment {
             wikis: vec!["*.wikipedia.org".to_owned()],
             call_slots: 4,
             call_slots_total: 64,
+            mediawiki: Vec::new(),
             input: format!("{name}.in"),
             output: format!("{name}.out"),
             errors: format!("{name}.error"),
@@ -68,6 +73,7 @@ impl Enrichment {
             http: String::new(),
             settings: "{}".to_owned(),
             limits: Vec::new(),
+            workers: None,
         }
     }
 
@@ -81,12 +87,14 @@ impl Enrichment {
         let wikis: Vec<String> = self.wikis.iter().map(|wiki| format!("\"{wiki}\"")).collect();
         let ca_file =
             self.ca_file.as_ref().map(|path| format!("  ca_file: \"{}\"\n", path.display())).unwrap_or_default();
+        let mediawiki: String = self.mediawiki.iter().map(|line| format!("  {line}\n")).collect();
         let http = if self.http.is_empty() { String::new() } else { format!("http: {}\n", self.http) };
         let key = if self.key.is_empty() { String::new() } else { format!("        key: {}\n", self.key) };
         let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
         let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
+        let workers = self.workers.map(|workers| format!("workers: {workers}\n")).unwrap_or_default();
         format!(
-            "kafka:
+            "{workers}kafka:
   clusters:
     main: {{ brokers: \"{brokers}\", settings: {{ session.timeout.ms: \"6000\" }} }}
 mediawiki:
@@ -97,7 +105,7 @@ mediawiki:
   call_slots: {call_slots}
   call_slots_total: {call_slots_total}
   contact: \"mailto:tests@example.org\"
-{http}plugins: {{ cache_dir: ./plugin-cache }}
+{mediawiki}{http}plugins: {{ cache_dir: ./plugin-cache }}
 admin: {{ listen: \"{{admin}}\" }}
 pipelines:
   - name: enrichment
