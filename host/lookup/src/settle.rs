@@ -11,8 +11,8 @@ use millrace_flow::lookup::{Answer, LookupError, LookupErrorKind};
 /// So often a question must fail by itself, while others of its target succeed, to be at fault.
 const STRIKES_MAX: u32 = 3;
 
-/// Of the calls that others made meanwhile, so many must have been answered for each that failed, and as many again: a
-/// target that fails now and then is at fault itself.
+/// Of the calls that others made meanwhile, so many must have been answered for each that failed, and as many again, and
+/// it must have been so before: a target that fails now and then is at fault itself.
 const ANSWERED_PER_FAILURE: u64 = 8;
 
 /// What a target's calls say of it. Suspects, which may fail for reasons of their own, vouch for nothing.
@@ -24,6 +24,29 @@ pub(crate) struct Tally {
     pub(crate) vouching: u64,
     /// Calls that failed, but for those of suspects.
     pub(crate) failed: u64,
+    /// Of the last 64 of both kinds, the ones that failed, a bit each.
+    recent: u64,
+}
+
+impl Tally {
+    /// A call was answered that vouches for the target.
+    pub(crate) fn vouch(&mut self) {
+        self.vouching += 1;
+        self.recent <<= 1;
+    }
+
+    /// A call failed that was not a suspect's.
+    pub(crate) fn fail(&mut self) {
+        self.failed += 1;
+        self.recent = (self.recent << 1) | 1;
+    }
+
+    /// Whether the last calls were nearly all answered, but for `own` that failed.
+    fn is_well(self, own: u64) -> bool {
+        let recent = (self.vouching + self.failed).min(u64::from(u64::BITS));
+        let failed = u64::from(self.recent.count_ones()).saturating_sub(own);
+        failed * (ANSWERED_PER_FAILURE + 1) <= recent
+    }
 }
 
 /// What becomes of a question.
@@ -122,7 +145,7 @@ fn others_are_answered(entry: &Entry, now: Tally) -> bool {
     let own = u64::from((entry.failures + 1).min(SUSPECT_FROM));
     let failed = now.failed.saturating_sub(entry.tally_then.failed).saturating_sub(own);
     let vouching = now.vouching.saturating_sub(entry.tally_then.vouching);
-    now.answered > entry.answered_seen && vouching >= (failed + 1) * ANSWERED_PER_FAILURE
+    now.answered > entry.answered_seen && vouching >= (failed + 1) * ANSWERED_PER_FAILURE && now.is_well(own)
 }
 
 fn odd(message: &str) -> Passing {

@@ -197,10 +197,12 @@ impl Inner {
     ) {
         let before = state.breaker.state(now_ms);
         let was_out = matches!(before, BreakerState::Open | BreakerState::Probing);
-        let counted = u64::from(!batch.is_of_a_suspect());
+        let tells_of_the_target = !batch.is_of_a_suspect();
         match result {
             Err(Failure::Passing(passing)) => {
-                state.tally.failed += counted;
+                if tells_of_the_target {
+                    state.tally.fail();
+                }
                 state.breaker.failed(now_ms, batch.probe, passing.retry_after_ms);
                 if state.breaker.state(now_ms) == BreakerState::Open && before != BreakerState::Open {
                     self.counters.add(Counter::BreakerOpened, 1);
@@ -213,7 +215,9 @@ impl Inner {
             // Whatever it says, the target has answered.
             Ok(_) | Err(Failure::Final(_) | Failure::TooLarge(_)) => {
                 state.tally.answered += 1;
-                state.tally.vouching += counted;
+                if tells_of_the_target {
+                    state.tally.vouch();
+                }
                 state.breaker.succeeded(now_ms, batch.probe);
                 if was_out && state.breaker.state(now_ms) == BreakerState::Closed {
                     tracing::info!(api = %target.name, "The API answers again.");

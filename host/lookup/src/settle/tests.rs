@@ -45,9 +45,9 @@ fn check_failures(what: What, questions: usize, (answered, failed): (u64, u64), 
     let (cfg, mut entry, mut tally) = (LookupConfig::default(), entry(), Tally::default());
     for (n, expected) in expected.iter().enumerate() {
         tally.answered += answered;
-        tally.vouching += answered;
+        (0..answered).for_each(|_| tally.vouch());
         // Its own failure is among them until it is a suspect.
-        tally.failed += failed + u64::from(entry.failures < SUSPECT_FROM);
+        (0..failed + u64::from(entry.failures < SUSPECT_FROM)).for_each(|_| tally.fail());
         let around = Circumstances { cfg: &cfg, wall_ms: 0, questions, tally, jitter: 1.0 };
         assert_eq!(told(next(&mut entry, &mut passing(what, None), &around)), *expected, "failure {n}");
     }
@@ -69,6 +69,24 @@ fn an_outage_is_never_a_questions_fault() {
 fn a_target_that_fails_now_and_then_is_at_fault_itself() {
     check_failures(What::Server, 1, (8, 1), &["Failed 200", "Failed 400", "Failed 800", "Failed 1600", "Failed 3200"]);
     check_failures(What::Server, 1, (16, 1), &["Failed 200", "Failed 400", "unavailable"]);
+}
+
+#[test]
+fn what_a_target_did_before_a_question_came_counts_too() {
+    let (cfg, mut entry, mut tally) = (LookupConfig::default(), entry(), Tally::default());
+    (0..10).for_each(|_| tally.fail());
+    (entry.tally_then, entry.failures) = (tally, SUSPECT_FROM);
+    let mut fail_after = |answered: u64| {
+        tally.answered += answered;
+        (0..answered).for_each(|_| tally.vouch());
+        let around = Circumstances { cfg: &cfg, wall_ms: 0, questions: 1, tally, jitter: 1.0 };
+        told(next(&mut entry, &mut passing(What::Server, None), &around))
+    };
+    for _ in 0..5 {
+        assert!(fail_after(10).starts_with("Failed"));
+    }
+    // By now the failures before it are among the last 64 calls no more.
+    assert_eq!([10, 10, 10].map(|answered| fail_after(answered).starts_with("Failed")), [true, true, false]);
 }
 
 #[test]
