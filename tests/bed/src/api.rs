@@ -101,7 +101,7 @@ async fn answer(State(served): State<Arc<Served>>, uri: Uri, headers: HeaderMap,
 }
 
 /// Query and form parameters, percent-decoded.
-fn parameters(query: &str, body: &[u8]) -> BTreeMap<String, String> {
+pub(crate) fn parameters(query: &str, body: &[u8]) -> BTreeMap<String, String> {
     let form = std::str::from_utf8(body).unwrap_or_default();
     query
         .split('&')
@@ -129,7 +129,7 @@ fn decode(text: &str) -> String {
 }
 
 /// The answer of `formatversion=2`: grouped by page, what does not exist under `badrevids`.
-fn revisions(world: &World, ids: &[u64]) -> String {
+pub(crate) fn revisions(world: &World, ids: &[u64]) -> String {
     let mut pages: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     let mut bad = Vec::new();
     for id in ids {

@@ -23,6 +23,8 @@ pub struct Enrichment {
     pub call_slots: usize,
     /// Calls at once in all.
     pub call_slots_total: usize,
+    /// Further lines of the section `mediawiki`, as YAML on one line each.
+    pub mediawiki: Vec<String>,
     /// The input topic.
     pub input: String,
     /// The output topic.
@@ -47,6 +49,8 @@ pub struct Enrichment {
     pub settings: String,
     /// Further lines of the pipeline's `limits`, as YAML on one line each.
     pub limits: Vec<String>,
+    /// Threads that run plugins; none: as many as there are cores.
+    pub workers: Option<usize>,
 }
 
 impl Enrichment {
@@ -62,6 +66,7 @@ impl Enrichment {
             wikis: vec!["*.wikipedia.org".to_owned()],
             call_slots: 4,
             call_slots_total: 64,
+            mediawiki: Vec::new(),
             input: format!("{name}.in"),
             output: format!("{name}.out"),
             errors: format!("{name}.error"),
@@ -74,6 +79,7 @@ impl Enrichment {
             http: String::new(),
             settings: "{}".to_owned(),
             limits: Vec::new(),
+            workers: None,
         }
     }
 
@@ -91,9 +97,11 @@ impl Enrichment {
         let wikis: Vec<String> = self.wikis.iter().map(|wiki| format!("\"{wiki}\"")).collect();
         let ca_file =
             self.ca_file.as_ref().map(|path| format!("  ca_file: \"{}\"\n", path.display())).unwrap_or_default();
+        let mediawiki: String = self.mediawiki.iter().map(|line| format!("  {line}\n")).collect();
         let http = if self.http.is_empty() { String::new() } else { format!("http: {}\n", self.http) };
+        let workers = self.workers.map(|workers| format!("workers: {workers}\n")).unwrap_or_default();
         format!(
-            "kafka:
+            "{workers}kafka:
   clusters:
     main: {{ brokers: \"{brokers}\", settings: {{ session.timeout.ms: \"6000\" }} }}
 mediawiki:
@@ -104,7 +112,7 @@ mediawiki:
   call_slots: {call_slots}
   call_slots_total: {call_slots_total}
   contact: \"mailto:tests@example.org\"
-{http}plugins: {{ cache_dir: ./plugin-cache }}
+{mediawiki}{http}plugins: {{ cache_dir: ./plugin-cache }}
 admin: {{ listen: \"{{admin}}\" }}
 pipelines:
 ",
