@@ -14,6 +14,7 @@ mod enrichment;
 mod group;
 mod hostile;
 mod plugins;
+mod poison;
 mod quickstart;
 mod real_input;
 mod real_schemas;
