@@ -1,6 +1,8 @@
-//! `./x bench`: enriched events per second, CPU, memory and latency on a real broker, beside the hand-written twin. The
+//! `./x bench`: what Millrace can do on this machine. `./x bench hostile` is in `bench/hostile.rs`; without a word it is
+//! enriched events per second, CPU, memory and latency on a real broker, beside the hand-written twin. The
 //! API is a stand-in that answers after 100 ms; everything runs on this machine, on the cores that are measured too.
 
+mod hostile;
 mod process;
 mod report;
 mod run;
@@ -18,6 +20,9 @@ use std::process::Command;
 /// Arguments of `./x bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
+    /// What is measured.
+    #[arg(value_enum, default_value = "enrichment")]
+    what: What,
     /// Events per throughput run.
     #[arg(long, default_value_t = 120_000)]
     events: u64,
@@ -27,6 +32,15 @@ pub(crate) struct BenchArgs {
     /// Leave out the mix of 300 wikis.
     #[arg(long)]
     no_mix: bool,
+}
+
+/// What there is to measure.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum What {
+    /// Throughput, latency, CPU and memory of Simple Enrichment, beside a hand-written twin.
+    Enrichment,
+    /// What a pipeline and its neighbours keep of their speed when a plugin misbehaves.
+    Hostile,
 }
 
 /// The goals of the design.
@@ -78,7 +92,14 @@ const GOALS: [Goal; 9] = [
 /// Something did not start, or a run stalled. Goals that are not reached are no error: they are figures.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
     product::build()?;
-    let stage = Stage::set()?;
+    match args.what {
+        What::Enrichment => enrichment(args),
+        What::Hostile => hostile::run(args.latency_seconds),
+    }
+}
+
+fn enrichment(args: BenchArgs) -> anyhow::Result<()> {
+    let stage = Stage::set(scenario::API_LATENCY)?;
     let mut figures = Map::new();
     let mut runs = Vec::new();
     turns(&mut figures)?;
@@ -145,7 +166,7 @@ fn latency(
     runs: &mut Vec<Measured>,
 ) -> anyhow::Result<()> {
     progress::say(&format!("Measuring latency at 50 events/s for {seconds} s."));
-    let measured = stage.latency(seconds)?;
+    let measured = stage.latency("latency", &[], seconds)?;
     let p50 = percentile(&measured.latencies_ms, 0.50);
     let p99 = percentile(&measured.latencies_ms, 0.99);
     figures.insert("latency_p50_ms".to_owned(), json!(p50));

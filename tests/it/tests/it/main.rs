@@ -15,6 +15,7 @@ mod group;
 mod hostile;
 mod outage;
 mod plugins;
+mod poison;
 mod quickstart;
 mod real_input;
 mod real_schemas;
