@@ -49,6 +49,8 @@ pub struct Enrichment {
     pub settings: String,
     /// Further lines of the pipeline's `limits`, as YAML on one line each.
     pub limits: Vec<String>,
+    /// The largest output, as YAML.
+    pub message_bytes: &'static str,
     /// Threads that run plugins; none: as many as there are cores.
     pub workers: Option<usize>,
 }
@@ -79,6 +81,7 @@ impl Enrichment {
             http: String::new(),
             settings: "{}".to_owned(),
             limits: Vec::new(),
+            message_bytes: "10 MiB",
             workers: None,
         }
     }
@@ -147,11 +150,12 @@ pipelines:
         stream: mediawiki.page_content_change.v1
         topic: \"{output}\"
         schema: /mediawiki/page/change/1.2.0
-{key}        max_message_bytes: 10 MiB
+{key}        max_message_bytes: {message_bytes}
     errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
     lookups: {lookups}
 {limits}",
             name = self.name,
+            message_bytes = self.message_bytes,
             plugin = self.plugin.display(),
             key = key,
             lookups = self.lookups,

@@ -73,8 +73,13 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts a broker, and a stand-in that answers after `latency`.
     pub(crate) fn set(latency: Duration) -> anyhow::Result<Self> {
+        Self::of(World::new(64, CONTENT_BYTES), latency)
+    }
+
+    /// The same for a world with other texts.
+    pub(crate) fn of(world: World, latency: Duration) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let world = Arc::new(World::new(64, CONTENT_BYTES));
+        let world = Arc::new(world);
         let api = runtime.block_on(StandIn::start(Arc::clone(&world), latency))?;
         let kafka = Kafka::start(KafkaOptions { purpose: Purpose::Bench, ..KafkaOptions::default() })
             .context("the broker did not start")?;
@@ -186,7 +191,7 @@ impl Stage {
         Ok(enrichment)
     }
 
-    fn start_millrace(&self, enrichment: &Enrichment, others: &[Enrichment]) -> anyhow::Result<Host> {
+    pub(super) fn start_millrace(&self, enrichment: &Enrichment, others: &[Enrichment]) -> anyhow::Result<Host> {
         let folder = self.folder.path().join(&enrichment.output);
         std::fs::create_dir_all(&folder)?;
         Host::start(&millrace_binary()?, &folder, &enrichment.yaml_with(others))
@@ -201,9 +206,12 @@ impl Stage {
     }
 
     pub(super) fn create(&self, names: &[&str]) -> anyhow::Result<()> {
-        let topics: Vec<Topic> =
-            names.iter().map(|name| Topic::new(name, PARTITIONS, &[("max.message.bytes", "10485760")])).collect();
-        self.kafka.create_topics(&topics)
+        names.iter().try_for_each(|name| self.create_with(name, PARTITIONS))
+    }
+
+    /// One topic with so many partitions, which takes records of up to 24 MiB.
+    pub(super) fn create_with(&self, name: &str, partitions: i32) -> anyhow::Result<()> {
+        self.kafka.create_topics(&[Topic::new(name, partitions, &[("max.message.bytes", "25165824")])])
     }
 }
 
@@ -214,7 +222,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    fn open(cluster: &ClusterConfig, topic: &str) -> anyhow::Result<Self> {
+    pub(super) fn open(cluster: &ClusterConfig, topic: &str) -> anyhow::Result<Self> {
         Ok(Self { cluster: Cluster::connect(cluster)?, topic: topic.to_owned() })
     }
 
