@@ -468,6 +468,9 @@ impl Pipeline {
     }
 
     fn drop_partitions(&mut self, partitions: &[TopicPartition], state: &mut State) {
+        for partition in partitions {
+            tracing::info!(pipeline = self.spec.name, %partition, "Partition let go.");
+        }
         for ((worker, version), jobs) in self.path.revoke(partitions) {
             if let Some(inbox) = self.workers.get(worker) {
                 // A worker without room finishes the jobs, and the path ignores what came of them.

@@ -11,6 +11,10 @@ pub struct Enrichment {
     pub group: String,
     /// Where Kafka is.
     pub brokers: String,
+    /// Settings of librdkafka, as YAML between braces.
+    pub kafka_settings: String,
+    /// Where compiled plugins are kept.
+    pub cache_dir: PathBuf,
     /// Where the API is; every wiki is routed there by its Host header.
     pub api: String,
     /// The authorities to trust for an API over HTTPS, as PEM.
@@ -62,6 +66,8 @@ impl Enrichment {
             name: "enrichment".to_owned(),
             group: format!("millrace.{name}.in"),
             brokers: brokers.to_owned(),
+            kafka_settings: "session.timeout.ms: \"6000\"".to_owned(),
+            cache_dir: "./plugin-cache".into(),
             api: api.to_owned(),
             ca_file: None,
             paths: ("/w/api.php", "/w/rest.php"),
@@ -106,7 +112,7 @@ impl Enrichment {
         format!(
             "{workers}kafka:
   clusters:
-    main: {{ brokers: \"{brokers}\", settings: {{ session.timeout.ms: \"6000\" }} }}
+    main: {{ brokers: \"{brokers}\", settings: {{ {kafka_settings} }} }}
 mediawiki:
   endpoint: \"{api}\"
   api_path: {api_path}
@@ -115,11 +121,13 @@ mediawiki:
   call_slots: {call_slots}
   call_slots_total: {call_slots_total}
   contact: \"mailto:tests@example.org\"
-{mediawiki}{http}plugins: {{ cache_dir: ./plugin-cache }}
+{mediawiki}{http}plugins: {{ cache_dir: \"{cache_dir}\" }}
 admin: {{ listen: \"{{admin}}\" }}
 pipelines:
 ",
             brokers = self.brokers,
+            kafka_settings = self.kafka_settings,
+            cache_dir = self.cache_dir.display(),
             api = self.api,
             ca_file = ca_file,
             api_path = self.paths.0,

@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod chaos;
 mod concealed;
 mod contained;
 mod enrichment;
