@@ -2,34 +2,32 @@
 //! one target makes at once is its own business (`target`).
 //!
 //! A target that hangs must not hold back the others, so a call keeps its place only while it is brisk: one that takes
-//! longer hands it on and goes on without. And a target that is known to be slow or out (it is *strained*) takes places
-//! that are free, but may queue for them with a quarter of all at most, so that whoever is well is served in between.
+//! longer hands it on and goes on without. And a target that is known to be slow or out (it is *strained*) takes other
+//! places than those that are well.
 
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// After this a call hands its place on. Ordinary answers take a tenth of it; with everything else hanging, this is
-/// about what a healthy target waits for its turn.
+/// After this a call hands its place on. Ordinary answers take a tenth of it; with everything else beginning to hang,
+/// this is about what a healthy target waits for its turn.
 pub(crate) const BRISK: Duration = Duration::from_secs(1);
 
-/// Strained targets queue with one in so many places.
-const STRAINED_SHARE: usize = 4;
+/// So many places of the strained for each ordinary one: 128 beside the default 32. Fewer, and targets that are back
+/// would wait long for those that still hang; more, and an API that is slow because it is busy would be kept busier.
+const STRAINED_PER_PLACE: usize = 4;
 
-/// So many calls of strained targets for each place may be under way, with a place or without: 256 beside the default 32.
-const STRAINED_PER_PLACE: usize = 8;
-
-/// So many calls for each place may take long that nobody expected to. Beyond that they keep their places, so that sockets
-/// and memory stay bounded, whatever hangs. With the default 30 s for a call, hanging targets are found out before.
+/// So many calls for each place may take long that nobody expected to. Beyond that they keep their places, so that
+/// sockets and memory stay bounded, whatever hangs. With the default 30 s for a call, targets that hang are found out
+/// before.
 const LONG_PER_PLACE: usize = 32;
 
 /// The places.
 pub(crate) struct Places {
-    all: Semaphore,
-    /// Those of strained targets that queue for a place.
-    queueing: Semaphore,
-    /// Calls of strained targets.
+    /// Of targets that are well.
+    brisk: Semaphore,
+    /// Of those that are not.
     strained: Semaphore,
-    /// Other calls that handed their place on.
+    /// Of brisk calls that turned out to be long.
     long: Semaphore,
 }
 
@@ -42,53 +40,38 @@ pub(crate) enum Health {
     Strained,
 }
 
-/// A place that is taken, or handed on by a long call. Dropping it frees it.
+/// A place that is taken. Dropping it frees it.
 pub(crate) struct Place<'a> {
+    health: Health,
+    held: SemaphorePermit<'a>,
     places: &'a Places,
-    /// None once it is handed on.
-    place: Option<SemaphorePermit<'a>>,
-    /// What else the call counts against.
-    beside: Option<SemaphorePermit<'a>>,
 }
 
 impl Places {
     /// As many places as brisk calls may be under way at once.
     pub(crate) fn new(calls_max: usize) -> Self {
         Self {
-            all: Semaphore::new(calls_max),
-            queueing: Semaphore::new((calls_max / STRAINED_SHARE).max(1)),
+            brisk: Semaphore::new(calls_max),
             strained: Semaphore::new(calls_max * STRAINED_PER_PLACE),
             long: Semaphore::new(calls_max * LONG_PER_PLACE),
         }
     }
 
-    /// Waits for a place: first come, first served, but for the strained, of whom few may queue. None: there are no
-    /// places any more.
+    /// Waits for a place: first come, first served. None: there are no places any more.
     pub(crate) async fn take(&self, health: Health) -> Option<Place<'_>> {
-        let beside = match health {
-            Health::Well => None,
-            Health::Strained => Some(self.strained.acquire().await.ok()?),
+        let places = match health {
+            Health::Well => &self.brisk,
+            Health::Strained => &self.strained,
         };
-        let place = match (health, self.all.try_acquire()) {
-            (_, Ok(free)) => free,
-            (Health::Well, Err(_)) => self.all.acquire().await.ok()?,
-            (Health::Strained, Err(_)) => {
-                let _queueing = self.queueing.acquire().await.ok()?;
-                self.all.acquire().await.ok()?
-            }
-        };
-        Some(Place { places: self, place: Some(place), beside })
+        Some(Place { health, held: places.acquire().await.ok()?, places: self })
     }
 }
 
 impl Place<'_> {
     /// The call in this place takes long: somebody else gets the place, unless too many have handed theirs on already.
     pub(crate) fn hand_on(&mut self) {
-        if self.beside.is_none() {
-            self.beside = self.places.long.try_acquire().ok();
-        }
-        if self.beside.is_some() {
-            self.place = None;
+        if let (Health::Well, Ok(long)) = (self.health, self.places.long.try_acquire()) {
+            (self.health, self.held) = (Health::Strained, long);
         }
     }
 }
@@ -102,10 +85,20 @@ mod tests {
         places.take(health).now_or_never().flatten()
     }
 
+    /// Takes places for calls that take long, until there is none.
+    fn take_all_long(places: &Places, health: Health) -> Vec<Place<'_>> {
+        let long = || {
+            let mut place = take(places, health)?;
+            place.hand_on();
+            Some(place)
+        };
+        std::iter::from_fn(long).take(1_000).collect()
+    }
+
     #[test]
     fn there_are_no_more_brisk_calls_than_places() {
         let places = Places::new(2);
-        let (_one, two) = (take(&places, Health::Well).unwrap(), take(&places, Health::Strained).unwrap());
+        let (_one, two) = (take(&places, Health::Well).unwrap(), take(&places, Health::Well).unwrap());
         assert!(take(&places, Health::Well).is_none());
         drop(two);
         assert!(take(&places, Health::Well).is_some());
@@ -119,44 +112,21 @@ mod tests {
         long.hand_on();
         assert!(take(&places, Health::Well).is_some());
         drop(long);
-        assert_eq!((places.all.available_permits(), places.long.available_permits()), (1, LONG_PER_PLACE));
+        assert_eq!((places.brisk.available_permits(), places.long.available_permits()), (1, LONG_PER_PLACE));
     }
 
     #[test]
     fn beyond_their_bound_long_calls_keep_their_places() {
         let places = Places::new(1);
-        let long = || {
-            let mut place = take(&places, Health::Well).unwrap();
-            place.hand_on();
-            place
-        };
-        let _long: Vec<Place<'_>> = (0..=LONG_PER_PLACE).map(|_| long()).collect();
-        assert!(take(&places, Health::Well).is_none());
+        let long = take_all_long(&places, Health::Well);
+        assert_eq!(long.len(), LONG_PER_PLACE + 1);
     }
 
     #[test]
-    fn calls_of_the_strained_are_bounded_with_and_without_a_place() {
+    fn the_strained_have_places_of_their_own_and_no_more() {
         let places = Places::new(1);
-        let long = || {
-            let mut place = take(&places, Health::Strained)?;
-            place.hand_on();
-            Some(place)
-        };
-        let long: Vec<Place<'_>> = std::iter::from_fn(long).take(1_000).collect();
+        let long = take_all_long(&places, Health::Strained);
         assert_eq!(long.len(), STRAINED_PER_PLACE);
         assert!(take(&places, Health::Well).is_some());
-    }
-
-    #[test]
-    fn few_of_the_strained_queue_before_one_that_is_well() {
-        let places = Places::new(4);
-        let taken: Vec<Place<'_>> = (0..4).map(|_| take(&places, Health::Well).unwrap()).collect();
-        let mut strained: Vec<_> = (0..10).map(|_| Box::pin(places.take(Health::Strained))).collect();
-        assert!(strained.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
-        let mut well = Box::pin(places.take(Health::Well));
-        assert!((&mut well).now_or_never().is_none());
-        drop(taken);
-        // One of the strained was ahead of it.
-        assert!(well.now_or_never().flatten().is_some());
     }
 }

@@ -68,7 +68,7 @@ pub struct Expected {
     /// How often a body must be repeated that comes out; once where it is not said.
     #[serde(default = "one")]
     pub times: usize,
-    /// After the first reply no call may come for so long, in milliseconds.
+    /// After the first call no other may come for so long, in milliseconds. It goes with one event: more may ask at once.
     #[serde(default)]
     pub quiet_ms: u64,
     /// So many calls may come at most, until everything is well.

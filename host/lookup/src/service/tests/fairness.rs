@@ -39,6 +39,27 @@ async fn wikis_that_hang_do_not_hold_back_one_that_is_well() {
     }
 }
 
+/// How long two wikis that fill all places take for 800 calls, when so many hang since `since_ms`.
+async fn busy_ms(hung_wikis: u64, since_ms: u64) -> u64 {
+    let bed = Bed::slow(hanging, latency, |cfg| cfg.calls_max = 8);
+    ask_hung(&bed, hung_wikis);
+    pass(since_ms).await;
+    for wiki in 0..2 {
+        bed.ask(&format!("w{wiki}.wiki.test"), 1_000_000 * (wiki + 1)..1_000_000 * (wiki + 1) + 20_000);
+    }
+    bed.wait_for(40_000).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn wikis_that_are_well_keep_their_pace_while_others_hang() {
+    let alone_ms = busy_ms(0, 0).await;
+    for (since_ms, percent_max) in [(10_000, 105), (90_000, 105)] {
+        let beside_ms = busy_ms(10, since_ms).await;
+        let percent = beside_ms * 100 / alone_ms;
+        assert!(percent <= percent_max, "{percent} % of the time, {since_ms} ms after others began to hang");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wiki_that_is_well_goes_on_while_hundreds_begin_to_hang() {
     let bed = Bed::slow(hanging, latency, |cfg| cfg.calls_max = 32);
@@ -62,7 +83,7 @@ async fn calls_at_once_stay_bounded_whatever_hangs() {
     ask_hung(&bed, 60);
     pass(300_000).await;
     let most = bed.scripted.now.lock().unwrap().1;
-    assert!(most <= 4 + 4 * 8 + 4 * 32, "{most} calls at once");
+    assert!(most <= 4 + 4 * 4 + 4 * 32, "{most} calls at once");
     assert!(bed.answers().is_empty(), "an outage is no answer");
 }
 
@@ -72,9 +93,9 @@ async fn answers_that_take_long_are_no_outage() {
     for wiki in 0..4 {
         bed.ask(&format!("w{wiki}.wiki.test"), wiki * 1_000 + 1..=wiki * 1_000 + 200);
     }
-    // Four wikis with four slots each take their 16 calls at once, though there are only 2 places.
+    // Four wikis with four slots each have 16 calls for the 2 places.
     let took_ms = bed.wait_for(800).await;
-    assert!(took_ms <= 24_000, "{took_ms}");
+    assert!(took_ms <= 35_000, "{took_ms}");
     assert_eq!(bed.count(Counter::CallFailures), 0);
 }
 
