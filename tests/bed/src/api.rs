@@ -43,7 +43,7 @@ impl Served {
     /// Pages are numbered from 1, so their remainders spread slow ones over time.
     fn latency_of(&self, ids: &[u64]) -> Duration {
         let every = self.counts.slow_every.load(Ordering::Relaxed);
-        let is_slow = |id: &u64| every > 0 && World::page_of(*id) % every == 0;
+        let is_slow = |id: &u64| every > 0 && World::page_of(*id).is_multiple_of(every);
         if ids.iter().any(is_slow) { SLOW } else { self.latency }
     }
 }
