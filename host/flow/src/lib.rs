@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`record`], [`clock`]; what a plugin says ([`blob`], [`lookup`], [`outcome`]); how much may be in
 //! flight ([`admission`]) and in which order it runs ([`lane`]); what is settled ([`ledger`]) and how that is written
-//! down ([`progress`], [`sparse_set`]); what can go wrong ([`cause`]) and when it is tried again ([`retry`]).
+//! down ([`progress`], [`sparse_set`]); what can go wrong ([`cause`]), how it is shown ([`display`]) and when it is tried again ([`retry`]).
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ mod bits;
 pub mod blob;
 pub mod cause;
 pub mod clock;
+pub mod display;
 pub mod json_text;
 pub mod lane;
 pub mod ledger;
