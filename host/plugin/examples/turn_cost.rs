@@ -11,7 +11,7 @@ use millrace_flow::lookup::{Answer, Reply};
 use millrace_flow::record::TopicPartition;
 use millrace_plugin::{Crew, Effect, Engine, EngineConfig, Event, Limits, Payload, PluginError};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Tickets of one measurement.
 const TICKETS: usize = 200_000;
@@ -78,7 +78,7 @@ fn run(crew: &mut Crew, event: &Event, answer: &Answer, batch: usize) -> usize {
             crew.start(event.clone());
             started += 1;
         }
-        crew.run(1_700_000_000_000, &mut effects);
+        crew.run(1_700_000_000_000, Duration::MAX, &mut effects);
         rounds += 1;
         for effect in effects.drain(..) {
             match effect {

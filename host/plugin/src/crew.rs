@@ -10,14 +10,17 @@ use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::loader::Plugin;
 use crate::memory::Share;
+use crate::pace::Pace;
 use crate::report::Report;
 use crate::seat::{Purpose, Seat, Told};
 use crate::transcript::{Asked, Transcript};
+use cpu_time::ThreadTime;
 use millrace_flow::lookup::{Answer, Ask, Reply};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The next ticket's number, of all crews: answers find their ticket by it, also when another crew of the same pipeline
 /// runs on another thread, or ran before.
@@ -49,6 +52,9 @@ pub struct Crew {
     pub(crate) starts_left: usize,
     /// The inputs of the current turn; kept for its memory.
     batch: Vec<Told>,
+    /// The instance that the next round begins with.
+    next_slot: usize,
+    pace: Pace,
 }
 
 /// One event in flight.
@@ -145,6 +151,8 @@ impl Crew {
             now_ms: 0,
             starts_left: 0,
             batch: Vec::new(),
+            next_slot: 0,
+            pace: Pace::default(),
         })
     }
 
@@ -187,16 +195,23 @@ impl Crew {
         }
     }
 
-    /// One round: events find their instances, and every instance with inputs takes one turn. What comes of it is
-    /// appended to `effects`. Faults of the plugin are contained here.
-    pub fn run(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+    /// One round: events find their instances, and instances with inputs take one turn each, until `slice` of CPU time is
+    /// used up; the next round goes on with those that had none. At least one turn is taken. What comes of it is appended
+    /// to `effects`. Faults of the plugin are contained here.
+    pub fn run(&mut self, now_ms: u64, slice: Duration, effects: &mut Vec<Effect>) {
+        let began = ThreadTime::now();
         self.now_ms = now_ms;
         self.starts_left = self.limits.starts_max.max(1);
         self.fail_overfull(effects);
         self.seat_suspects(effects);
         self.seat_waiting(effects);
-        for slot in 0..self.seats.len() {
-            self.take_turn(slot, now_ms, effects);
+        let first = self.next_slot;
+        for step in 0..self.seats.len() {
+            let slot = (first + step) % self.seats.len();
+            if self.take_turn(slot, now_ms, slice, effects) && began.elapsed() >= slice {
+                self.next_slot = slot + 1;
+                break;
+            }
         }
         self.retire_idle();
     }
@@ -239,17 +254,19 @@ impl Crew {
         }
     }
 
-    /// One turn of the instance at `slot`, if it has anything to do.
-    fn take_turn(&mut self, slot: usize, now_ms: u64, effects: &mut Vec<Effect>) {
-        let Some(Some(seat)) = self.seats.get_mut(slot) else { return };
+    /// One turn of the instance at `slot`; false where it has nothing to do.
+    fn take_turn(&mut self, slot: usize, now_ms: u64, slice: Duration, effects: &mut Vec<Effect>) -> bool {
+        let Some(Some(seat)) = self.seats.get_mut(slot) else { return false };
         if !seat.has_work() {
-            return;
+            return false;
         }
         let mut batch = std::mem::take(&mut self.batch);
-        seat.take_batch(self.limits.inputs_max, &mut batch);
+        seat.take_batch(self.pace.inputs(slice).min(self.limits.inputs_max), &mut batch);
         let quiet = std::mem::take(&mut seat.quiet);
         batch.retain(|told| prepare(*told, seat, &mut self.tickets, &self.limits));
+        let began = ThreadTime::now();
         let said = call(seat, &self.tickets, &batch, now_ms, &self.limits);
+        self.pace.observe(batch.len(), began.elapsed());
         let (tickets, describe) = (&mut self.tickets, self.plugin.describe());
         let checked = said
             .map_err(FailedTurn::from)
@@ -263,6 +280,7 @@ impl Crew {
             Err(failed) => self.contain(slot, failed, &batch, &quiet, effects),
         }
         self.batch = batch;
+        true
     }
 
     /// Makes what a turn said so.

@@ -22,6 +22,7 @@ mod instance;
 mod limits;
 mod loader;
 mod memory;
+mod pace;
 mod report;
 mod seat;
 mod seating;

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -141,7 +142,7 @@ fn settle(case: &Case, crew: &mut Crew, ticket: Ticket, now_ms: u64) -> (Outcome
     let mut effects = Vec::new();
     loop {
         assert!(crew.has_work(), "{}: nothing happens any more", case.folder.display());
-        crew.run(now_ms, &mut effects);
+        crew.run(now_ms, Duration::MAX, &mut effects);
         for effect in std::mem::take(&mut effects) {
             match effect {
                 Effect::Ask { ask, .. } => crew.answer(ticket, ask.id, case.answer(&ask)),

@@ -18,6 +18,7 @@ mod poison;
 mod quickstart;
 mod real_input;
 mod real_schemas;
+mod reload;
 mod restart;
 mod security;
 mod startup;
