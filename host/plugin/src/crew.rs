@@ -74,6 +74,8 @@ pub(crate) struct OpenTicket {
     pub(crate) ended: bool,
     /// The numbers of its asks in the turn that is being checked.
     pub(crate) staged: Vec<u32>,
+    /// The bytes of its asks in the current run.
+    pub(crate) ask_bytes: usize,
     /// The bytes of its answers.
     answer_bytes: usize,
     /// Whether it waits for an instance that need not share the pipeline's memory.
@@ -94,6 +96,7 @@ impl OpenTicket {
             quiet: false,
             ended: false,
             staged: Vec::new(),
+            ask_bytes: 0,
             answer_bytes: 0,
             needs_memory: false,
             suspected: 0,
@@ -110,6 +113,7 @@ impl OpenTicket {
         self.quiet = false;
         self.ended = false;
         self.staged.clear();
+        self.ask_bytes = 0;
     }
 }
 
