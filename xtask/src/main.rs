@@ -11,6 +11,7 @@ mod guests;
 mod lint;
 mod product;
 mod progress;
+mod python;
 mod step;
 mod test;
 mod tree;

@@ -6,4 +6,5 @@ mod faults;
 mod guests;
 mod load;
 mod puppet;
+mod python;
 mod wasi;

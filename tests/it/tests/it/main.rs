@@ -13,6 +13,7 @@ mod contained;
 mod enrichment;
 mod group;
 mod plugins;
+mod python;
 mod quickstart;
 mod real_input;
 mod real_schemas;
