@@ -1,6 +1,7 @@
 //! `./x bench`: enriched events per second, CPU, memory and latency on a real broker, beside the hand-written twin. The
 //! API is a stand-in that answers after 100 ms; everything runs on this machine, on the cores that are measured too.
 
+mod languages;
 mod process;
 mod report;
 mod run;
@@ -18,6 +19,8 @@ use std::process::Command;
 /// Arguments of `./x bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
+    /// What to measure, instead of a host at work.
+    what: Option<What>,
     /// Events per throughput run.
     #[arg(long, default_value_t = 120_000)]
     events: u64,
@@ -27,6 +30,13 @@ pub(crate) struct BenchArgs {
     /// Leave out the mix of 300 wikis.
     #[arg(long)]
     no_mix: bool,
+}
+
+/// A bench of its own.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum What {
+    /// The flagship in every language that it is written in.
+    Guests,
 }
 
 /// The goals of the design.
@@ -77,6 +87,9 @@ const GOALS: [Goal; 9] = [
 /// # Errors
 /// Something did not start, or a run stalled. Goals that are not reached are no error: they are figures.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
+    if let Some(What::Guests) = args.what {
+        return languages::run();
+    }
     product::build()?;
     let stage = Stage::set()?;
     let mut figures = Map::new();
