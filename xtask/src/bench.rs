@@ -1,10 +1,11 @@
 //! `./x bench`: what Millrace can do on this machine. `./x bench hostile` is in `bench/hostile.rs`, `./x bench edges` in
-//! `bench/edges.rs`; without a word it is
-//! enriched events per second, CPU, memory and latency on a real broker, beside the hand-written twin. The
-//! API is a stand-in that answers after 100 ms; everything runs on this machine, on the cores that are measured too.
+//! `bench/edges.rs`, `./x bench guests` in `bench/languages.rs`; without a word it is enriched events per second, CPU,
+//! memory and latency on a real broker, beside the hand-written twin. The API is a stand-in that answers after 100 ms;
+//! everything runs on this machine, on the cores that are measured too.
 
 mod edges;
 mod hostile;
+mod languages;
 mod process;
 mod report;
 mod run;
@@ -45,6 +46,8 @@ enum What {
     Hostile,
     /// Memory and speed where load is unusual: slow answers, large events, one hot key, a long lag, many pipelines.
     Edges,
+    /// The flagship in every language that it is written in.
+    Guests,
 }
 
 /// The goals of the design.
@@ -101,11 +104,14 @@ const GOALS: [Goal; 10] = [
 /// # Errors
 /// Something did not start, or a run stalled. Goals that are not reached are no error: they are figures.
 pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
-    product::build()?;
+    if !matches!(args.what, What::Guests) {
+        product::build()?;
+    }
     match args.what {
         What::Enrichment => enrichment(args),
         What::Hostile => hostile::run(args.latency_seconds),
         What::Edges => edges::run(),
+        What::Guests => languages::run(),
     }
 }
 

@@ -17,6 +17,7 @@ mod hostile;
 mod outage;
 mod plugins;
 mod poison;
+mod python;
 mod quickstart;
 mod real_input;
 mod real_schemas;
