@@ -12,7 +12,7 @@ use flagship::PROJECTED;
 use millrace_plugin::{Crew, Engine, EngineConfig, Limits};
 use std::error::Error;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Tickets of one measurement.
 const TICKETS: usize = 200_000;
