@@ -89,8 +89,11 @@ fn program(name: &str) -> anyhow::Result<Command> {
         bail!("{} is not there: ./x makes it for the commands that need it, such as './x guests'", path.display());
     }
     let mut command = Command::new(path);
-    // Bytecode beside the sources would be litter in folders of other people.
-    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(tree::root());
+    // What tools keep for the next time would be litter beside the sources.
+    let caches = tree::root().join("target/tools");
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("MYPY_CACHE_DIR", caches.join("mypy")).env("RUFF_CACHE_DIR", caches.join("ruff"));
+    command.current_dir(tree::root());
     Ok(command)
 }
 
