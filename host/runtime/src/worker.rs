@@ -54,8 +54,8 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The niceness of the sideline: while others want the CPU, it gets about a thirtieth of one.
-const SIDELINE_NICE: i32 = 15;
+/// The niceness of the sideline: while others want the CPU, it gets about a tenth of one.
+const SIDELINE_NICE: i32 = 10;
 
 /// Runs a worker until it is told to stop.
 pub fn run(mut inbox: Receiver<Message>, role: Role, shared: Shared) {

@@ -9,8 +9,10 @@ use millrace_kafka::reader::{Isolation, TopicReader, committed};
 use millrace_services::{Topic, wait_until};
 use std::time::Duration;
 
-/// Events of the input, which both pipelines read. Those of the spinning one take two turns of 0.1 s each.
-const EVENTS: u64 = 60;
+/// Events of the input, which both pipelines read.
+const EVENTS: u64 = 18;
+/// Three times the slice, so that a few of them are too much, and short, so that low priority on a busy machine does.
+const TURN: &str = "plugin: { turn: 60 ms, turn_per_input: 0 ms }";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[test]
@@ -25,6 +27,7 @@ fn a_plugin_that_spins_is_moved_aside_and_its_events_come_to_their_end() -> anyh
         plugin: guest("hostile")?,
         names: ("in", "out"),
         settings: "{ misdeed: spin_always }".to_owned(),
+        limits: vec![TURN.to_owned()],
         ..stage.enrichment.clone()
     };
     let wiki = Wiki::numbered(0);
