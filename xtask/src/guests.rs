@@ -1,5 +1,5 @@
 //! `./x guests [DIR]`: builds a workspace of plugins for WebAssembly and encodes each as a component, and so what a crate
-//! has as WebAssembly's text in its folder `wat`.
+//! has as WebAssembly's text in its folder `wat`. Those in Python are `python.rs`'s business.
 //!
 //! A component lands in `<target directory>/components/<crate or file name>.wasm`. What a plugin may import is not judged
 //! here; the host does that when it loads one.
@@ -16,6 +16,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::progress::say;
+use crate::python;
 use crate::step::line;
 use crate::tree;
 pub(crate) use toolchain::Toolchain;
@@ -23,7 +24,8 @@ pub(crate) use toolchain::Toolchain;
 /// Arguments of `./x guests`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuestsArgs {
-    /// A folder with the Cargo.toml of a plugin or of a workspace of plugins; without it, guests/ of this repository.
+    /// A folder with the Cargo.toml of a plugin or of a workspace of plugins, or with the pyproject.toml of a plugin;
+    /// without it, all plugins of this repository.
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
     /// The same by its manifest: a Cargo.toml or its folder.
@@ -36,8 +38,12 @@ pub(crate) struct GuestsArgs {
 /// # Errors
 /// When there is no manifest, no usable WebAssembly target, or a plugin does not compile or encode.
 pub(crate) fn run(args: GuestsArgs) -> anyhow::Result<()> {
-    let manifest = manifest_of(args.manifest_path.or(args.directory))?;
-    for component in build(&manifest)? {
+    let components = match args.manifest_path.or(args.directory) {
+        None => build(&tree::guests_manifest())?.into_iter().chain(python::build_all()?).collect(),
+        Some(folder) if python::is_plugin(&folder) => vec![python::build(&std::path::absolute(folder)?, None)?],
+        Some(given) => build(&manifest_of(given)?)?,
+    };
+    for component in components {
         let kilobytes = std::fs::metadata(&component)?.len().div_ceil(1000);
         say(&format!("{} ({kilobytes} kB)", component.display()));
     }
@@ -73,11 +79,10 @@ struct Core {
     folder: PathBuf,
 }
 
-fn manifest_of(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    let Some(path) = given else { return Ok(tree::guests_manifest()) };
+fn manifest_of(path: PathBuf) -> anyhow::Result<PathBuf> {
     let manifest = if path.is_dir() { path.join("Cargo.toml") } else { path };
     if !manifest.is_file() {
-        bail!("{} is not there: name a folder that has a Cargo.toml", manifest.display());
+        bail!("{} is not there: name a folder that has a Cargo.toml or a pyproject.toml", manifest.display());
     }
     Ok(std::path::absolute(manifest)?)
 }
@@ -146,7 +151,7 @@ mod tests {
     #[test]
     fn a_folder_without_manifest_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let text = format!("{:#}", manifest_of(Some(folder.path().to_owned())).unwrap_err());
+        let text = format!("{:#}", manifest_of(folder.path().to_owned()).unwrap_err());
         assert!(text.contains("Cargo.toml is not there"), "{text}");
     }
 }

@@ -12,6 +12,7 @@ mod guests;
 mod lint;
 mod product;
 mod progress;
+mod python;
 mod step;
 mod test;
 mod tree;

@@ -23,6 +23,7 @@ mod repeated_blob;
 mod set_over_cut;
 mod sibling_fields;
 pub(crate) mod spin;
+mod spin_always;
 mod spin_in_configure;
 mod trap;
 mod trap_always;
@@ -84,6 +85,7 @@ misdeeds! {
     set_over_cut: Culprit,
     sibling_fields: Culprit,
     spin: Culprit,
+    spin_always: Everyone,
     spin_in_configure: Operator,
     trap: Culprit,
     trap_always: Everyone,

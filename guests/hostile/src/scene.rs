@@ -66,7 +66,7 @@ impl Scene<'_> {
     /// What a bystander does: it is counted, logged, and passes as it came.
     pub(crate) fn pass(&mut self) {
         metrics::count(Some(self.ticket), "passed", &[], 1);
-        log::write(Some(self.ticket), log::Level::Debug, "passed");
+        log::write(Some(self.ticket), log::Level::Info, "passed");
         self.emit(Document::Patch(Vec::new()));
     }
 }

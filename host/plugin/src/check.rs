@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::seat::Seat;
 use crate::transcript::EXCHANGES_PER_ASK_MAX;
 use crate::view::BrokenRule;
+use millrace_flow::blob::Piece;
 use millrace_flow::lookup::Ask;
 use millrace_flow::outcome::Outcome;
 use rustc_hash::FxHashMap;
@@ -97,7 +98,15 @@ impl TurnCheck<'_> {
             let asks_total_max = limits.asks_total_max;
             return Err(BrokenRule(format!("ticket {ticket} asked more than {asks_total_max} times: does it loop?")));
         }
-        Ok(Verdict::Ask(ticket, self.reader().ask(ask)?))
+        let ask = self.reader().ask(ask)?;
+        let bytes = ask.body.iter().map(Piece::held).fold(ask.params.len(), usize::saturating_add);
+        let open = self.open(ticket)?;
+        open.ask_bytes = open.ask_bytes.saturating_add(bytes);
+        if open.ask_bytes > limits.asks_bytes_max {
+            let bytes_max = limits.asks_bytes_max;
+            return Err(BrokenRule(format!("the asks of ticket {ticket} have more than {bytes_max} bytes in all")));
+        }
+        Ok(Verdict::Ask(ticket, ask))
     }
 
     /// The ticket, if the instance was given it.

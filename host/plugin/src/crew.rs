@@ -15,7 +15,7 @@ use crate::report::Report;
 use crate::seat::{Purpose, Seat, Told};
 use crate::transcript::{Asked, Transcript};
 use cpu_time::ThreadTime;
-use millrace_flow::lookup::{Answer, Ask, Reply};
+use millrace_flow::lookup::{Ask, Reply, SealedAnswer};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -74,6 +74,8 @@ pub(crate) struct OpenTicket {
     pub(crate) ended: bool,
     /// The numbers of its asks in the turn that is being checked.
     pub(crate) staged: Vec<u32>,
+    /// The bytes of its asks in the current run.
+    pub(crate) ask_bytes: usize,
     /// The bytes of its answers.
     answer_bytes: usize,
     /// Whether it waits for an instance that need not share the pipeline's memory.
@@ -94,6 +96,7 @@ impl OpenTicket {
             quiet: false,
             ended: false,
             staged: Vec::new(),
+            ask_bytes: 0,
             answer_bytes: 0,
             needs_memory: false,
             suspected: 0,
@@ -110,6 +113,7 @@ impl OpenTicket {
         self.quiet = false;
         self.ended = false;
         self.staged.clear();
+        self.ask_bytes = 0;
     }
 }
 
@@ -161,11 +165,13 @@ impl Crew {
     }
 
     /// Takes the answer to the ask that [`Effect::Ask`] numbered `ask`. One to a ticket that is over, a second one, and
-    /// one to a question that a re-run no longer asks are ignored. A ticket with too many bytes of answers fails in the next
-    /// [`Crew::run`].
-    pub fn answer(&mut self, ticket: Ticket, ask: u32, answer: Answer) {
+    /// one to a question that a re-run no longer asks are ignored. It is given to the plugin, in this run and in every
+    /// re-run, only as long as its seal holds; after that the question is an [`Effect::Ask`] again. A ticket with too many
+    /// bytes of answers fails in the next [`Crew::run`].
+    pub fn answer(&mut self, ticket: Ticket, ask: u32, answer: impl Into<SealedAnswer>) {
         let Some(open) = self.tickets.get_mut(&ticket) else { return };
-        open.answer_bytes = open.answer_bytes.saturating_add(answer.as_ref().map_or(0, Reply::held));
+        let answer = answer.into();
+        open.answer_bytes = open.answer_bytes.saturating_add(answer.answer.as_ref().map_or(0, Reply::held));
         if open.answer_bytes > self.limits.answers_bytes_max {
             return self.overfull.push(ticket);
         }
@@ -258,6 +264,7 @@ impl Crew {
         }
         let mut batch = std::mem::take(&mut self.batch);
         seat.take_batch(self.pace.inputs(slice).min(self.limits.inputs_max), &mut batch);
+        batch.retain(|told| may_tell(*told, &mut self.tickets, effects));
         let quiet = std::mem::take(&mut seat.quiet);
         batch.retain(|told| prepare(*told, seat, &mut self.tickets, &self.limits));
         let began = ThreadTime::now();
@@ -362,6 +369,20 @@ impl Crew {
     }
 }
 
+/// Whether an input may be given to the plugin. An answer that shows what was forgotten since may not: it is asked for
+/// anew.
+fn may_tell(told: Told, tickets: &mut FxHashMap<Ticket, OpenTicket>, effects: &mut Vec<Effect>) -> bool {
+    let Told::Answer(ticket, number) = told else { return true };
+    let forbidden = tickets.get_mut(&ticket).and_then(|open| open.transcript.withdraw_forbidden(number));
+    match forbidden {
+        Some(ask) => {
+            effects.push(Effect::Ask { ticket, ask });
+            false
+        }
+        None => true,
+    }
+}
+
 /// Numbers the blobs of an input. False: its ticket is over, and the input is left out.
 fn prepare(told: Told, seat: &mut Seat, tickets: &mut FxHashMap<Ticket, OpenTicket>, limits: &Limits) -> bool {
     let view = seat.instance.view_mut();
@@ -381,7 +402,7 @@ fn prepare(told: Told, seat: &mut Seat, tickets: &mut FxHashMap<Ticket, OpenTick
             let Some(open) = tickets.get_mut(&ticket) else { return false };
             open.transcript.deliver();
             let Some(exchange) = open.transcript.exchange_mut(number) else { return false };
-            let Some(Ok(reply)) = &exchange.answer else { return true };
+            let Some(Ok(reply)) = exchange.answer.as_ref().map(|sealed| &sealed.answer) else { return true };
             if reply.document.len() > limits.inline_bytes_max {
                 let blob = view.hold(ticket.0, millrace_flow::blob::Blob::plain(reply.document.clone()));
                 open.blobs.push(blob.id);
@@ -424,8 +445,8 @@ fn call(
             }
             Told::Answer(ticket, number) => {
                 let exchange = tickets.get(&ticket).and_then(|open| open.transcript.exchange(number));
-                let Some((exchange, answer)) = exchange.and_then(|e| Some((e, e.answer.as_ref()?))) else { continue };
-                inputs.push(convert::answer(ticket.0, exchange, answer));
+                let Some((exchange, sealed)) = exchange.and_then(|e| Some((e, e.answer.as_ref()?))) else { continue };
+                inputs.push(convert::answer(ticket.0, exchange, &sealed.answer));
             }
         }
     }

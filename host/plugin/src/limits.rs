@@ -44,6 +44,10 @@ const ASK_BYTES_MAX: usize = 64 << 10;
 /// The default of [`Limits::ask_body_bytes_max`]: a question to a service, with a paragraph or a picture to judge.
 const ASK_BODY_BYTES_MAX: usize = 1 << 20;
 
+/// The default of [`Limits::asks_bytes_max`]: two of the largest bodies, or ten thousand questions for a revision. They are
+/// kept until the ticket ends, and 10,000 tickets may be in flight.
+const ASKS_BYTES_MAX: usize = 2 << 20;
+
 /// The default of [`Limits::answers_bytes_max`]: eight answers of the largest size that MediaWiki gives.
 const ANSWERS_BYTES_MAX: usize = 64 << 20;
 
@@ -108,6 +112,8 @@ pub struct Limits {
     pub ask_bytes_max: usize,
     /// Bytes of the body of one ask, blobs included.
     pub ask_body_bytes_max: usize,
+    /// Bytes of the params and bodies of all asks of one ticket, which are kept until it ends.
+    pub asks_bytes_max: usize,
     /// Bytes of all answers of one ticket, which are kept until it ends.
     pub answers_bytes_max: usize,
     /// Events that one outcome may emit.
@@ -147,6 +153,7 @@ impl Default for Limits {
             asks_total_max: ASKS_TOTAL_MAX,
             ask_bytes_max: ASK_BYTES_MAX,
             ask_body_bytes_max: ASK_BODY_BYTES_MAX,
+            asks_bytes_max: ASKS_BYTES_MAX,
             answers_bytes_max: ANSWERS_BYTES_MAX,
             emissions_max: EMISSIONS_MAX,
             parts_max: PARTS_MAX,

@@ -2,6 +2,7 @@
 //! they are written to is the runtime's business, and so is the bound on metrics of the whole plugin.
 
 use crate::limits::Limits;
+use millrace_flow::display::drives_display;
 
 /// The name that stands for whatever is beyond a bound.
 const OTHER: &str = "other";
@@ -25,7 +26,7 @@ pub enum LogLevel {
     Error,
 }
 
-/// One log line. Control characters, which could forge lines or colours, are spaces.
+/// One log line. Characters that could forge lines, colours or another order of the text are spaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     /// How serious it is.
@@ -90,7 +91,7 @@ impl Report {
         }
         let cut = message.floor_char_boundary(limits.log_bytes_max.min(message.len()));
         let text = message.get(..cut).unwrap_or_default();
-        let message = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let message = text.chars().map(|c| if drives_display(c) { ' ' } else { c }).collect();
         self.logs.push(LogLine { level, message });
     }
 
@@ -143,11 +144,11 @@ mod tests {
     #[test]
     fn log_lines_are_cut_and_counted() {
         let mut report = Report::default();
-        for message in ["a\n\u{1b}[31mred", "öööö", "third"] {
+        for message in ["a\u{1b}\u{202e}[31mred", "öööö", "third"] {
             report.log(LogLevel::Info, message, &limits());
         }
         let messages: Vec<&str> = report.logs.iter().map(|line| line.message.as_str()).collect();
-        assert_eq!(messages, ["a  [3", "öö"]);
+        assert_eq!(messages, ["a  ", "öö"]);
         assert_eq!(report.logs_dropped, 1);
     }
 

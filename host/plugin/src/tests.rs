@@ -7,4 +7,5 @@ mod faults;
 mod guests;
 mod load;
 mod puppet;
+mod python;
 mod wasi;

@@ -54,7 +54,7 @@ pub struct Finished {
     pub id: JobId,
     /// What came of it.
     pub finish: Finish,
-    /// The bytes of the answers that the event held: what admission estimates the next ones by.
+    /// The bytes of the answers that the event held (or holds): what admission estimates the next ones by.
     pub answer_bytes: u64,
 }
 
@@ -76,6 +76,8 @@ pub enum Finish {
         /// The error event.
         error_event: Box<OutputRecord>,
     },
+    /// Nothing yet: it is still open, and its answers are large.
+    Grown,
     /// Run the original record again after this long. The retry budget has been looked at already.
     Retry {
         /// How long to wait.

@@ -321,11 +321,16 @@ impl RecordPath {
     /// Finish: what the workers made of their jobs. Jobs of lost partitions are ignored.
     pub fn finish(&mut self, finished: Vec<Finished>, now: Instant) {
         for Finished { id, finish, answer_bytes } in finished {
+            if matches!(finish, Finish::Grown) {
+                self.grow(id, answer_bytes);
+                continue;
+            }
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             if let Some(load) = job.worker.take().and_then(|worker| self.load.get_mut(worker)) {
                 *load = load.saturating_sub(1);
             }
             let (ending, outputs) = match finish {
+                Finish::Grown => continue,
                 Finish::Retry { .. }
                     if self.partitions.get(&job.partition).is_none_or(|partition| partition.leaving) =>
                 {

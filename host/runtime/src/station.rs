@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cpu_time::ThreadTime;
 use millrace_flow::blob::Blob;
 use millrace_flow::cause::{Cause, Word};
-use millrace_flow::lookup::Ask;
+use millrace_flow::lookup::{Ask, SealedAnswer};
 use millrace_flow::outcome::{Emission, Failure, Outcome};
 use millrace_flow::record::OutputRecord;
 use millrace_lookup::{Answered, Forget, LookupService, Request};
@@ -24,6 +24,10 @@ use tokio::sync::mpsc::Sender;
 
 /// The most bytes of all outputs of one event: a plugin that names one large blob a thousand times must not fill the host.
 const OUTPUTS_BYTES_MAX: usize = 64 << 20;
+
+/// Answers of one event that add up to so many bytes are told at once: what was reserved for them is a guess by what is
+/// usual, and half a thousand such guesses would fill a pipeline's budget twice before the first one ends.
+const GROWTH_BYTES: u64 = 256 << 10;
 
 /// The low bits of a lookup's token, which number the ticket; the version's number stands above them. At 20,000 events a
 /// second 44 bits last for 27 years.
@@ -47,6 +51,8 @@ struct OpenEvent {
     facts: EventFacts,
     /// The bytes of the answers that came in for it.
     answer_bytes: u64,
+    /// As much of them as the pipeline's loop was told of.
+    told_bytes: u64,
     /// Asks without an answer yet.
     asks_open: usize,
     /// When its time is over, waiting for targets that were out not counted.
@@ -129,7 +135,8 @@ impl Station {
         let ticket = self.crew.start(event(&job, input, document.as_ref(), spec.inline_bytes_max));
         let deadline = Instant::now() + spec.event_deadline;
         self.deadlines.push_back((deadline, ticket));
-        self.open.insert(ticket, OpenEvent { job, document, facts, answer_bytes: 0, asks_open: 0, deadline });
+        self.open
+            .insert(ticket, OpenEvent { job, document, facts, answer_bytes: 0, told_bytes: 0, asks_open: 0, deadline });
     }
 
     /// Takes the answer to one of an event's questions. One for an event that is over is nobody's.
@@ -138,7 +145,13 @@ impl Station {
             open.asks_open = open.asks_open.saturating_sub(1);
             open.deadline += Duration::from_millis(answered.held_ms);
             open.answer_bytes += answered.answer.as_ref().map_or(0, |reply| reply.held() as u64);
-            self.crew.answer(ticket, answered.ask_id, answered.answer);
+            if open.answer_bytes - open.told_bytes >= GROWTH_BYTES {
+                open.told_bytes = open.answer_bytes;
+                let (id, answer_bytes) = (open.job.id, open.answer_bytes);
+                self.finished.push(Finished { id, finish: Finish::Grown, answer_bytes });
+            }
+            let sealed = SealedAnswer { answer: answered.answer, seal: answered.seal };
+            self.crew.answer(ticket, answered.ask_id, sealed);
         }
     }
 

@@ -47,8 +47,8 @@ pub struct Host {
     pub config: HostConfig,
     /// The workers' inboxes.
     pub workers: Vec<Sender<Message>>,
-    /// The inbox of the sideline, where plugins are that use too much CPU time. Nobody sends events there directly.
-    pub sideline: Sender<Message>,
+    /// The inboxes of their sidelines, where plugins are that use too much CPU time. Nobody sends events there directly.
+    pub sidelines: Vec<Sender<Message>>,
     /// The compiler and runtime of plugins.
     pub engine: millrace_plugin::Engine,
     /// The bytes of plugins that run or ran lately.
@@ -70,9 +70,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// The inboxes of all workers, the sideline last: a station that is on its way there gets there before what follows.
+    /// The inboxes of all workers, the sidelines last: a station that is on its way there gets there before what follows.
     fn inboxes(&self) -> impl Iterator<Item = &Sender<Message>> {
-        self.workers.iter().chain([&self.sideline])
+        self.workers.iter().chain(&self.sidelines)
     }
 }
 
@@ -104,14 +104,14 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     let lookup = LookupService::new(launch::lookups::lookup_config(&config), Arc::clone(&clock), handle.clone())?;
     metrics.watch_lookups(lookup.clone());
     let engine = millrace_plugin::Engine::new(engine_config(&config))?;
-    let Workers { workers, sideline, threads } = start_workers(config.workers, &lookup, &clock, &handle)?;
+    let Workers { workers, sidelines, threads } = start_workers(config.workers, &lookup, &clock, &handle)?;
     let admin = admin::serve(&config.admin, Arc::clone(&metrics), Arc::clone(&health)).await?;
     let host = Arc::new(Host {
         plugins: PluginStore::new(config.plugins.cache_dir.as_deref(), config.pipelines.len()),
         files: FileWatch::start(),
         config,
         workers,
-        sideline,
+        sidelines,
         engine,
         lookup,
         clock,
@@ -148,11 +148,12 @@ fn engine_config(config: &HostConfig) -> millrace_plugin::EngineConfig {
 /// The threads that run plugins.
 struct Workers {
     workers: Vec<Sender<Message>>,
-    sideline: Sender<Message>,
+    sidelines: Vec<Sender<Message>>,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
 
-/// One OS thread per worker, each with an inbox of its own, and one for the sideline.
+/// One OS thread per worker and one for its sideline, each with an inbox of its own. A sideline has one worker, because a
+/// version has a station on each.
 fn start_workers(
     count: usize,
     lookup: &LookupService,
@@ -175,15 +176,17 @@ fn start_workers(
             .context("a worker thread could not be started")?;
         Ok((sender, thread))
     };
-    let (sideline, thread) = start("millrace-sideline".to_owned(), Role::Sideline)?;
-    let (mut workers, mut threads) = (Vec::new(), vec![thread]);
+    let (mut workers, mut sidelines, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..count {
+        let (sideline, thread) = start(format!("millrace-sideline-{number}"), Role::Sideline)?;
+        threads.push(thread);
         let role = Role::Ordinary { sideline: sideline.clone() };
         let (worker, thread) = start(format!("millrace-worker-{number}"), role)?;
-        workers.push(worker);
         threads.push(thread);
+        workers.push(worker);
+        sidelines.push(sideline);
     }
-    Ok(Workers { workers, sideline, threads })
+    Ok(Workers { workers, sidelines, threads })
 }
 
 /// A worker that ends in a fault of the host's own takes the host with it: its events would wait for ever, and whoever

@@ -25,6 +25,9 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// Components that do the same as the plugin whose name they bear, in other languages: they run its cases, too.
+const SAME_IN_OTHER_LANGUAGES: [(&str, &str); 1] = [("page-content-change", "python-enrichment")];
+
 /// One folder.
 struct Case {
     folder: PathBuf,
@@ -79,12 +82,13 @@ fn json_of(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Loads a built plugin.
+/// Loads a built plugin. Some take ten seconds to compile, so compiled code is kept for the next run.
 fn load(name: &str) -> Plugin {
     let path = repository().join(format!("guests/target/components/{name}.wasm"));
     let bytes =
         std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run ./x guests first", path.display()));
-    Engine::new(EngineConfig::default()).unwrap().load(&bytes).unwrap()
+    let cache_dir = Some(repository().join("target/compiled-guests"));
+    Engine::new(EngineConfig { cache_dir, ..EngineConfig::default() }).unwrap().load(&bytes).unwrap()
 }
 
 /// Runs a case's events one after the other in one crew.
@@ -232,4 +236,16 @@ fn every_case_ends_as_expected_in_the_real_component() {
         count += 1;
     }
     assert!(count >= 30, "{count} cases");
+}
+
+#[test]
+fn every_case_ends_in_the_same_way_in_other_languages() {
+    for (name, component) in SAME_IN_OTHER_LANGUAGES {
+        let plugin = load(component);
+        let folders = std::fs::read_dir(repository().join("tests/cases")).unwrap();
+        let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+        let cases: Vec<Case> = folders.map(Case::read).filter(|case| case.plugin() == name).collect();
+        assert!(cases.len() >= 30, "{} cases of {component}", cases.len());
+        cases.iter().for_each(|case| run(case, &plugin));
+    }
 }

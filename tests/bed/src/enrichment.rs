@@ -27,12 +27,12 @@ pub struct Enrichment {
     pub call_slots: usize,
     /// Calls at once in all.
     pub call_slots_total: usize,
+    /// Further lines of the section `mediawiki`, as YAML on one line each.
+    pub mediawiki: Vec<String>,
     /// The input topic.
     pub input: String,
     /// The output topic.
     pub output: String,
-    /// The largest record that the output topic takes.
-    pub output_bytes_max: &'static str,
     /// The error topic.
     pub errors: String,
     /// Where a new group begins: `earliest`, `latest` or a time.
@@ -53,6 +53,10 @@ pub struct Enrichment {
     pub settings: String,
     /// Further lines of the pipeline's `limits`, as YAML on one line each.
     pub limits: Vec<String>,
+    /// The largest output, as YAML.
+    pub message_bytes: &'static str,
+    /// Threads that run plugins; none: as many as there are cores.
+    pub workers: Option<usize>,
 }
 
 impl Enrichment {
@@ -70,9 +74,9 @@ impl Enrichment {
             wikis: vec!["*.wikipedia.org".to_owned()],
             call_slots: 4,
             call_slots_total: 64,
+            mediawiki: Vec::new(),
             input: format!("{name}.in"),
             output: format!("{name}.out"),
-            output_bytes_max: "10 MiB",
             errors: format!("{name}.error"),
             start: "earliest".to_owned(),
             order: "key",
@@ -83,6 +87,8 @@ impl Enrichment {
             http: String::new(),
             settings: "{}".to_owned(),
             limits: Vec::new(),
+            message_bytes: "10 MiB",
+            workers: None,
         }
     }
 
@@ -100,9 +106,11 @@ impl Enrichment {
         let wikis: Vec<String> = self.wikis.iter().map(|wiki| format!("\"{wiki}\"")).collect();
         let ca_file =
             self.ca_file.as_ref().map(|path| format!("  ca_file: \"{}\"\n", path.display())).unwrap_or_default();
+        let mediawiki: String = self.mediawiki.iter().map(|line| format!("  {line}\n")).collect();
         let http = if self.http.is_empty() { String::new() } else { format!("http: {}\n", self.http) };
+        let workers = self.workers.map(|workers| format!("workers: {workers}\n")).unwrap_or_default();
         format!(
-            "kafka:
+            "{workers}kafka:
   clusters:
     main: {{ brokers: \"{brokers}\", settings: {{ {kafka_settings} }} }}
 mediawiki:
@@ -113,7 +121,7 @@ mediawiki:
   call_slots: {call_slots}
   call_slots_total: {call_slots_total}
   contact: \"mailto:tests@example.org\"
-{http}plugins: {{ cache_dir: \"{cache_dir}\" }}
+{mediawiki}{http}plugins: {{ cache_dir: \"{cache_dir}\" }}
 admin: {{ listen: \"{{admin}}\" }}
 pipelines:
 ",
@@ -150,12 +158,12 @@ pipelines:
         stream: mediawiki.page_content_change.v1
         topic: \"{output}\"
         schema: /mediawiki/page/change/1.2.0
-{key}        max_message_bytes: {output_bytes_max}
+{key}        max_message_bytes: {message_bytes}
     errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
     lookups: {lookups}
 {limits}",
             name = self.name,
-            output_bytes_max = self.output_bytes_max,
+            message_bytes = self.message_bytes,
             plugin = self.plugin.display(),
             key = key,
             lookups = self.lookups,

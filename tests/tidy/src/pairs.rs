@@ -49,8 +49,15 @@ fn without_partner(files: &[File], folder: &str, ending: &str) -> Vec<Breach> {
     untested.chain(expected.difference(&misdeeds).map(|name| lack(name, "json", ending))).collect()
 }
 
+/// A crate in guests/, or a project in Python there or in examples/: both are called as their folder is.
 fn guest_of(file: &File) -> Option<&str> {
-    file.path.strip_prefix("guests/")?.strip_suffix("/Cargo.toml").filter(|name| !name.contains('/'))
+    let in_guests = file.path.strip_prefix("guests/");
+    let name = match in_guests.or_else(|| file.path.strip_prefix("examples/"))?.rsplit_once('/')? {
+        (name, "pyproject.toml") => name,
+        (name, "Cargo.toml") if in_guests.is_some() => name,
+        _ => return None,
+    };
+    Some(name).filter(|name| !name.contains('/'))
 }
 
 /// Rust below tests/ and host tests; this crate's own fixtures name guests that do not exist.
@@ -102,6 +109,15 @@ mod tests {
             ["spin.rs", "spin.json", "trap.rs", "lie.json"].map(|name| File::new(&format!("{folder}/{name}"), ""));
         let places: Vec<String> = check(&files).into_iter().map(|breach| breach.place).collect();
         assert_eq!(places, [format!("{folder}/trap.rs"), format!("{folder}/lie.json")]);
+    }
+
+    #[test]
+    fn projects_in_python_are_guests_too() {
+        let test = File::new("tests/it/tests/it/a.rs", "guest(\"of-guests\"); guest(\"of-examples\")");
+        let project = |folder: &str| File::new(&format!("{folder}/pyproject.toml"), "");
+        let files = [project("guests/of-guests"), project("examples/of-examples"), project("sdk/python"), test];
+        assert_eq!(check(&files), []);
+        assert_eq!(check(&files[..2]).len(), 2);
     }
 
     #[test]

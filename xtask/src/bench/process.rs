@@ -18,31 +18,10 @@ pub(crate) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
 /// # Errors
 /// The process is gone.
 pub(crate) fn rss_peak_mb(pid: u32) -> anyhow::Result<f64> {
-    Ok(status(pid, "VmHWM:")? * 1024.0 / 1e6)
-}
-
-/// The resident memory of a process now, in MB of 10^6 bytes.
-///
-/// # Errors
-/// The process is gone.
-pub(crate) fn rss_mb(pid: u32) -> anyhow::Result<f64> {
-    Ok(status(pid, "VmRSS:")? * 1024.0 / 1e6)
-}
-
-/// How many threads a process has.
-///
-/// # Errors
-/// The process is gone.
-pub(crate) fn threads(pid: u32) -> anyhow::Result<f64> {
-    status(pid, "Threads:")
-}
-
-/// A number of `/proc/PID/status`, where memory is in KiB.
-fn status(pid: u32, name: &str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("the process is gone")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next()).and_then(|text| text.parse().ok());
-    number.with_context(|| format!("/proc/PID/status has no {name}"))
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("/proc/PID/status has no VmHWM")?;
+    let kib: f64 = line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).context("VmHWM is no number")?;
+    Ok(kib * 1024.0 / 1e6)
 }
 
 /// CPU seconds by thread name, digits at the end left out, so that a pool is one line.

@@ -32,6 +32,22 @@ fn answers_of_one_event_have_a_bound_in_bytes_together() {
 }
 
 #[test]
+fn asks_of_one_event_have_a_bound_in_bytes_together() {
+    let mut stage = Stage::new(Limits { asks_bytes_max: 5, ..Limits::default() });
+    // Each has the params `{}`.
+    let [culprit, bystander] = ["a1wa2wa3ws", "a1wa2ws"].map(|script| stage.start(script));
+    for _ in 0..3 {
+        stage.settle();
+        for ticket in [culprit, bystander] {
+            stage.answer(ticket, &good(&[]));
+        }
+    }
+    stage.settle();
+    stage.assert_fault(culprit, FaultKind::Rule, "have more than 5 bytes in all");
+    stage.assert_skipped(bystander);
+}
+
+#[test]
 fn one_round_starts_few_instances() {
     let mut stage = Stage::new(Limits { tickets_max: 1, starts_max: 2, ..Limits::default() });
     let tickets: Vec<Ticket> = (0..6).map(|_| stage.start("a1ws")).collect();

@@ -8,19 +8,23 @@
 )]
 
 mod bad_input;
-mod budgets;
 mod chaos;
 mod concealed;
 mod contained;
 mod enrichment;
 mod group;
 mod hostile;
+mod outage;
 mod plugins;
+mod poison;
+mod python;
 mod quickstart;
 mod real_input;
 mod real_schemas;
 mod reload;
 mod restart;
 mod security;
+mod sideline;
 mod startup;
+mod troubles;
 mod window;
