@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use millrace_bed::api::SLOW;
 use millrace_bed::enrichment::Enrichment;
 use millrace_bed::events::{Change, Kind, Wiki};
-use millrace_bed::host::{guest, root};
+use millrace_bed::host::guest;
 use millrace_bed::world::World;
 use millrace_flow::record::OutputRecord;
 use millrace_kafka::config::ProducerConfig;
@@ -38,21 +38,17 @@ const PIPELINES: u64 = 200;
 const SHARED_EVENTS: u64 = 2_000;
 
 const GOALS: [Goal; 6] = [
-    at_most("in_flight_rss_peak_mb", "resident memory with 10,000 events in flight at answers after 15 s", 1_500.0),
-    at_least("hot_key_ratio", "events/s of 10,000 keys beside one key with as many events", 0.8),
-    at_most("large_rss_of_bound", "resident memory with content of 10 MB, by the configured bound", 1.3),
-    at_most("large_events_rss_of_bound", "resident memory with events of 20 MB, by the configured bound", 1.3),
-    at_most("swap_pause_p99_ms", "pause of a partition when another version begins, at full load", 20.0),
-    at_most("lag_rss_of_bound", "resident memory behind a lag of a million events, by the configured bound", 1.3),
+    Goal::at_most(
+        "in_flight_rss_peak_mb",
+        "resident memory with 10,000 events in flight at answers after 15 s",
+        1_500.0,
+    ),
+    Goal::at_least("hot_key_ratio", "events/s of 10,000 keys beside one key with as many events", 0.8),
+    Goal::at_most("large_rss_of_bound", "resident memory with content of 10 MB, by the configured bound", 1.3),
+    Goal::at_most("large_events_rss_of_bound", "resident memory with events of 20 MB, by the configured bound", 1.3),
+    Goal::at_most("swap_pause_p99_ms", "pause of a partition when another version begins, at full load", 20.0),
+    Goal::at_most("lag_rss_of_bound", "resident memory behind a lag of a million events, by the configured bound", 1.3),
 ];
-
-const fn at_least(key: &'static str, what: &'static str, goal: f64) -> Goal {
-    Goal { key, what, goal, at_least: true }
-}
-
-const fn at_most(key: &'static str, what: &'static str, goal: f64) -> Goal {
-    Goal { key, what, goal, at_least: false }
-}
 
 /// What a host has beside what is in flight, in MB: its code, librdkafka's queues and buffers, instances, the cache of
 /// answers (32 MiB). With the budget of bytes in flight it is the configured bound.
@@ -71,10 +67,7 @@ pub(super) fn run() -> anyhow::Result<()> {
     many_pipelines(&stage, &mut figures)?;
     swaps(&stage, &mut figures)?;
     lag(&stage, &mut figures)?;
-    let folder = root().join("target/bench");
-    std::fs::create_dir_all(&folder)?;
-    let file = folder.join("edges.json");
-    std::fs::write(&file, serde_json::to_string_pretty(&figures)? + "\n").context("cannot write the figures")?;
+    let file = report::write_figures("edges.json", &figures)?;
     progress::say(&report::table(&figures, &GOALS));
     progress::say(&format!("Written: {}", file.display()));
     Ok(())
