@@ -1,9 +1,12 @@
-//! `./x guests [DIR]`: builds a workspace of plugins for WebAssembly and encodes each as a component.
+//! `./x guests [DIR]`: builds a folder of plugins for WebAssembly and encodes each as a component.
 //!
-//! A component lands in `<target directory>/components/<crate name>.wasm`. What a plugin may import is not judged
-//! here; the host does that when it loads one.
+//! A component lands in `<target directory>/components/<name>.wasm`: by the name of its crate, or of its folder where
+//! it is written in C or Go. What a plugin may import is not judged here; the host does that when it loads one.
 
+mod c;
+mod contract;
 mod encode;
+mod go;
 mod toolchain;
 
 use std::io::BufReader;
@@ -16,12 +19,14 @@ use serde_json::Value;
 use crate::progress::say;
 use crate::step::line;
 use crate::tree;
+use encode::{Bindings, Core};
 pub(crate) use toolchain::Toolchain;
 
 /// Arguments of `./x guests`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuestsArgs {
-    /// A folder with the Cargo.toml of a plugin or of a workspace of plugins; without it, guests/ of this repository.
+    /// A folder with the Cargo.toml of a plugin or of a workspace of plugins, with the go.mod of plugins in Go, or laid
+    /// out as guests/c is; without it, the workspace guests/ of this repository.
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
     /// The same by its manifest: a Cargo.toml or its folder.
@@ -34,8 +39,12 @@ pub(crate) struct GuestsArgs {
 /// # Errors
 /// When there is no manifest, no usable WebAssembly target, or a plugin does not compile or encode.
 pub(crate) fn run(args: GuestsArgs) -> anyhow::Result<()> {
-    let manifest = manifest_of(args.manifest_path.or(args.directory))?;
-    for component in build(&manifest)? {
+    let components = match args.directory {
+        Some(folder) if c::is_written_in(&folder) => c::build(&folder)?,
+        Some(folder) if go::is_written_in(&folder) => go::build(&folder)?,
+        folder => build(&manifest_of(args.manifest_path.or(folder))?)?,
+    };
+    for component in components {
         let kilobytes = std::fs::metadata(&component)?.len().div_ceil(1000);
         say(&format!("{} ({kilobytes} kB)", component.display()));
     }
@@ -59,11 +68,23 @@ pub(crate) fn build(manifest: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(components)
 }
 
-/// A core module that cargo made, and where its component belongs.
-#[derive(Debug)]
-struct Core {
-    module: PathBuf,
-    component: PathBuf,
+/// Builds the plugins of guests/c and guests/go, which are written against the contract alone.
+///
+/// # Errors
+/// When a compiler is missing, or a plugin does not compile or encode.
+pub(crate) fn build_without_sdk() -> anyhow::Result<()> {
+    c::build(&tree::root().join("guests/c"))?;
+    go::build(&tree::root().join("guests/go"))?;
+    Ok(())
+}
+
+/// Runs the native tests of guests/c and guests/go.
+///
+/// # Errors
+/// When one fails.
+pub(crate) fn test_without_sdk() -> anyhow::Result<()> {
+    c::test(&tree::root().join("guests/c"))?;
+    go::test(&tree::root().join("guests/go"))
 }
 
 fn manifest_of(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
@@ -102,7 +123,7 @@ fn core_of(message: &Value) -> Option<Core> {
     let name = message.pointer("/target/name")?.as_str()?.replace('_', "-");
     let target_directory = module.parent()?.parent()?.parent()?;
     let component = target_directory.join("components").join(format!("{name}.wasm"));
-    Some(Core { module, component })
+    Some(Core { module, component, bindings: Bindings::Generated })
 }
 
 #[cfg(test)]

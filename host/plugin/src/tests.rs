@@ -7,3 +7,4 @@ mod guests;
 mod load;
 mod puppet;
 mod wasi;
+mod without_sdk;

@@ -1,5 +1,6 @@
-//! Every case of `tests/cases` with the plugin's real component: decode, projection, turns, patch, as in the host, and
-//! recorded answers in place of lookups. The plugins' own tests run the same folders natively.
+//! Every case of `tests/cases` with the plugin's real component, in each language that it is written in: decode,
+//! projection, turns, patch, as in the host, and recorded answers in place of lookups. The plugins' own tests run the
+//! same folders natively.
 
 #![allow(
     clippy::indexing_slicing,
@@ -78,11 +79,13 @@ fn json_of(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Loads a built plugin.
-fn load(name: &str) -> Plugin {
-    let path = repository().join(format!("guests/target/components/{name}.wasm"));
-    let bytes =
-        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run ./x guests first", path.display()));
+/// Loads a built guest: one in Rust by its name, another by its language and name (`c/identity`).
+fn guest(name: &str) -> Plugin {
+    let (folder, file) =
+        name.split_once('/').map_or((String::new(), name), |(folder, file)| (format!("{folder}/"), file));
+    let path = repository().join(format!("guests/{folder}target/components/{file}.wasm"));
+    let bytes = std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run ./x guests guests/{folder} first", path.display()));
     Engine::new(EngineConfig::default()).unwrap().load(&bytes).unwrap()
 }
 
@@ -219,16 +222,38 @@ fn forget_what_is_not_compared(found: &mut Value, expected: &mut Value) {
     }
 }
 
-#[test]
-fn every_case_ends_as_expected_in_the_real_component() {
+/// Runs every case of the plugin with this guest.
+#[track_caller]
+fn check_cases(plugin: &str, component: &Plugin) {
     let folders = std::fs::read_dir(repository().join("tests/cases")).unwrap();
     let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-    let mut plugins: BTreeMap<String, Plugin> = BTreeMap::new();
-    let mut count = 0;
-    for case in folders.map(Case::read) {
-        let plugin = plugins.entry(case.plugin().to_owned()).or_insert_with(|| load(case.plugin()));
-        run(&case, plugin);
-        count += 1;
+    let cases: Vec<Case> = folders.map(Case::read).filter(|case| case.plugin() == plugin).collect();
+    assert!(cases.len() >= 30, "{} cases", cases.len());
+    for case in cases {
+        run(&case, component);
     }
-    assert!(count >= 30, "{count} cases");
+}
+
+#[test]
+fn every_case_is_of_a_plugin_that_runs_them() {
+    let folders = std::fs::read_dir(repository().join("tests/cases")).unwrap();
+    let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    for case in folders.map(Case::read) {
+        assert_eq!(case.plugin(), "page-content-change", "{}", case.folder.display());
+    }
+}
+
+#[test]
+fn every_case_ends_as_expected_in_the_real_component() {
+    check_cases("page-content-change", &guest("page-content-change"));
+}
+
+#[test]
+fn every_case_ends_as_expected_in_c_without_an_sdk() {
+    check_cases("page-content-change", &guest("c/page-content-change"));
+}
+
+#[test]
+fn every_case_ends_as_expected_in_go_without_an_sdk() {
+    check_cases("page-content-change", &guest("go/page-content-change"));
 }
