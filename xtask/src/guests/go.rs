@@ -44,14 +44,13 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(components)
 }
 
-/// Runs the checks and native tests of the module in `folder`.
+/// Lets the compiler's own checker look at the module in `folder`. What its plugins make of events is judged where they
+/// run: as components.
 ///
 /// # Errors
-/// When one fails.
-pub(super) fn test(folder: &Path) -> anyhow::Result<()> {
-    let release = Release::choose()?;
-    execute(release.go(folder).args(["vet", "./..."]))?;
-    execute(release.native(folder).args(["test", "./..."]))
+/// When it finds something.
+pub(super) fn vet(folder: &Path) -> anyhow::Result<()> {
+    execute(Release::choose()?.go(folder).args(["vet", "./..."]))
 }
 
 /// The folders of the module's commands.

@@ -54,14 +54,8 @@ impl Release {
 
     /// `go` for WebAssembly, in the module at `folder`.
     pub(super) fn go(&self, folder: &Path) -> Command {
-        let mut command = self.native(folder);
-        command.env("GOOS", "wasip1").env("GOARCH", "wasm");
-        command
-    }
-
-    /// `go` for this machine, in the module at `folder`.
-    pub(super) fn native(&self, folder: &Path) -> Command {
         let mut command = Command::new(&self.go);
+        command.env("GOOS", "wasip1").env("GOARCH", "wasm");
         // This release and no other, and no workspace that the module happens to lie in.
         command.env("GOTOOLCHAIN", "local").env("GOWORK", "off").env_remove("GOROOT").current_dir(folder);
         command
