@@ -81,8 +81,11 @@ fn keep(host: &Host, enrichment: &Enrichment, folder: &std::path::Path) -> anyho
          \x20 kcat -b {brokers} -C -t {errors} -o beginning -e -f '%s\\n'\n\
          \x20 kcat -b {brokers} -C -t {input} -o beginning -e -c 1 | kcat -b {brokers} -P -t {input}    # once more\n\
          \x20 curl http://{admin}/metrics\n\
+         The stand-in for the MediaWiki API: {api}\n\
          The host's configuration and log: {folder}\n\
-         A plugin and a pipeline of your own on this broker: examples/quickstart/README.md",
+         A plugin and a pipeline of your own on this broker: examples/quickstart/README.md, or in Python:\n\
+         examples/python-enrichment/README.md",
+        api = enrichment.api,
         out = enrichment.output,
         errors = enrichment.errors,
         input = enrichment.input,

@@ -1,12 +1,14 @@
-//! `./x guests [DIR]`: builds a folder of plugins for WebAssembly and encodes each as a component.
+//! `./x guests [DIR]`: builds a folder of plugins for WebAssembly and encodes each as a component, and so what a crate has as
+//! WebAssembly's text in its folder `wat`. Those in Python are `python.rs`'s business.
 //!
-//! A component lands in `<target directory>/components/<name>.wasm`: by the name of its crate, or of its folder where
-//! it is written in C or Go. What a plugin may import is not judged here; the host does that when it loads one.
+//! A component lands in `<target directory>/components/<name>.wasm`: by the name of its crate or file, or of its folder
+//! where it is written in C or Go. What a plugin may import is not judged here; the host does that when it loads one.
 
 mod c;
 mod contract;
 mod encode;
 mod go;
+mod text;
 mod toolchain;
 
 use std::io::BufReader;
@@ -17,6 +19,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::progress::say;
+use crate::python;
 use crate::step::line;
 use crate::tree;
 use encode::{Bindings, Core};
@@ -25,8 +28,8 @@ pub(crate) use toolchain::Toolchain;
 /// Arguments of `./x guests`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuestsArgs {
-    /// A folder with the Cargo.toml of a plugin or of a workspace of plugins, with the go.mod of plugins in Go, or laid
-    /// out as guests/c is; without it, the workspace guests/ of this repository.
+    /// A folder with the Cargo.toml of a plugin or of a workspace of plugins, with the pyproject.toml of a plugin, with the
+    /// go.mod of plugins in Go, or laid out as guests/c is; without it, the plugins of this repository that have an SDK.
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
     /// The same by its manifest: a Cargo.toml or its folder.
@@ -39,10 +42,12 @@ pub(crate) struct GuestsArgs {
 /// # Errors
 /// When there is no manifest, no usable WebAssembly target, or a plugin does not compile or encode.
 pub(crate) fn run(args: GuestsArgs) -> anyhow::Result<()> {
-    let components = match args.directory {
+    let components = match args.manifest_path.or(args.directory) {
+        None => build(&tree::guests_manifest())?.into_iter().chain(python::build_all()?).collect(),
+        Some(folder) if python::is_plugin(&folder) => vec![python::build(&std::path::absolute(folder)?, None)?],
         Some(folder) if c::is_written_in(&folder) => c::build(&folder)?,
         Some(folder) if go::is_written_in(&folder) => go::build(&folder)?,
-        folder => build(&manifest_of(args.manifest_path.or(folder))?)?,
+        Some(given) => build(&manifest_of(given)?)?,
     };
     for component in components {
         let kilobytes = std::fs::metadata(&component)?.len().div_ceil(1000);
@@ -58,8 +63,11 @@ pub(crate) fn run(args: GuestsArgs) -> anyhow::Result<()> {
 pub(crate) fn build(manifest: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let toolchain = Toolchain::choose()?;
     let mut components = Vec::new();
-    for core in build_cores(&toolchain, manifest)? {
+    for (core, folder) in build_cores(&toolchain, manifest)? {
         components.push(encode::up_to_date(&core)?);
+        for source in text::sources(&folder)? {
+            components.push(text::up_to_date(&source, &core.component)?);
+        }
     }
     if components.is_empty() {
         bail!("{} has no plugin: none of its crates has crate-type = [\"cdylib\"]", manifest.display());
@@ -87,16 +95,16 @@ pub(crate) fn test_without_sdk() -> anyhow::Result<()> {
     go::vet(&tree::root().join("guests/go"))
 }
 
-fn manifest_of(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    let Some(path) = given else { return Ok(tree::guests_manifest()) };
+fn manifest_of(path: PathBuf) -> anyhow::Result<PathBuf> {
     let manifest = if path.is_dir() { path.join("Cargo.toml") } else { path };
     if !manifest.is_file() {
-        bail!("{} is not there: name a folder that has a Cargo.toml", manifest.display());
+        bail!("{} is not there: name a folder that has a Cargo.toml or a pyproject.toml", manifest.display());
     }
     Ok(std::path::absolute(manifest)?)
 }
 
-fn build_cores(toolchain: &Toolchain, manifest: &Path) -> anyhow::Result<Vec<Core>> {
+/// The core module of each plugin, and the folder of its crate.
+fn build_cores(toolchain: &Toolchain, manifest: &Path) -> anyhow::Result<Vec<(Core, PathBuf)>> {
     let mut command = toolchain.cargo(manifest);
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {}", line(&command)))?;
@@ -112,8 +120,9 @@ fn build_cores(toolchain: &Toolchain, manifest: &Path) -> anyhow::Result<Vec<Cor
     Ok(cores)
 }
 
-/// The core module that one of cargo's messages tells of: `target/wasm32-unknown-unknown/release/<name>.wasm`.
-fn core_of(message: &Value) -> Option<Core> {
+/// The core module that one of cargo's messages tells of: `target/wasm32-unknown-unknown/release/<name>.wasm`,
+/// and the folder of its crate.
+fn core_of(message: &Value) -> Option<(Core, PathBuf)> {
     let is_plugin = message.pointer("/target/kind")?.as_array()?.iter().any(|kind| kind == "cdylib");
     if message.get("reason")? != "compiler-artifact" || !is_plugin {
         return None;
@@ -123,7 +132,8 @@ fn core_of(message: &Value) -> Option<Core> {
     let name = message.pointer("/target/name")?.as_str()?.replace('_', "-");
     let target_directory = module.parent()?.parent()?.parent()?;
     let component = target_directory.join("components").join(format!("{name}.wasm"));
-    Some(Core { module, component, bindings: Bindings::Generated })
+    let folder = Path::new(message.get("manifest_path")?.as_str()?).parent()?.to_owned();
+    Some((Core { module, component, bindings: Bindings::Generated }, folder))
 }
 
 #[cfg(test)]
@@ -136,10 +146,11 @@ mod tests {
     fn check_core(kind: &str, file: &str, expected: Option<&str>) {
         let message = json!({
             "reason": "compiler-artifact",
+            "manifest_path": "/p/page-content-change/Cargo.toml",
             "target": {"kind": [kind], "name": "page_content_change"},
             "filenames": [file],
         });
-        let found = core_of(&message).map(|core| core.component);
+        let found = core_of(&message).map(|(core, _)| core.component);
         assert_eq!(found.as_deref(), expected.map(Path::new));
     }
 
@@ -158,7 +169,7 @@ mod tests {
     #[test]
     fn a_folder_without_manifest_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let text = format!("{:#}", manifest_of(Some(folder.path().to_owned())).unwrap_err());
+        let text = format!("{:#}", manifest_of(folder.path().to_owned()).unwrap_err());
         assert!(text.contains("Cargo.toml is not there"), "{text}");
     }
 }

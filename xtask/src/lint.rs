@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::step::{Steps, execute};
-use crate::{test, tree};
+use crate::{python, test, tree};
 
 /// Runs every lint.
 ///
@@ -19,6 +19,7 @@ fn lints(steps: &mut Steps) -> anyhow::Result<()> {
     steps.run("format", test::check_format)?;
     steps.run("tidy", test::check_tidy)?;
     steps.run("clippy", test::check_clippy)?;
+    steps.run("checks of Python", python::check)?;
     steps.run("dependencies", check_dependencies)
 }
 

@@ -6,11 +6,13 @@
 
 mod bench;
 mod broker;
+mod chaos;
 mod demo;
 mod guests;
 mod lint;
 mod product;
 mod progress;
+mod python;
 mod step;
 mod test;
 mod tree;
@@ -42,7 +44,7 @@ enum Command {
     /// Seeded simulations of the delivery rules.
     Sim,
     /// Real services under kills and outages.
-    Chaos,
+    Chaos(chaos::ChaosArgs),
 }
 
 fn main() -> ExitCode {
@@ -55,9 +57,7 @@ fn main() -> ExitCode {
         Command::Sim => {
             Err(anyhow::anyhow!("there are no simulations yet; the delivery rules are property-tested by ./x test"))
         }
-        Command::Chaos => {
-            Err(anyhow::anyhow!("there is no chaos run yet; kills and outages that are tested are in ./x test"))
-        }
+        Command::Chaos(args) => chaos::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use millrace_services::{KafkaDistribution, MediaWikiTemplate};
 
 use crate::guests;
+use crate::python;
 use crate::step::{Steps, execute};
 use crate::tree::{self, cargo};
 
@@ -35,6 +36,7 @@ pub(crate) fn run(args: TestArgs) -> anyhow::Result<()> {
 fn some_tests(steps: &mut Steps, filter: &str) -> anyhow::Result<()> {
     steps.run("guests", || guests::build(&tree::guests_manifest()).map(drop))?;
     steps.run("guests in C and Go", guests::build_without_sdk)?;
+    steps.run("guests in Python", || python::build_all().map(drop))?;
     steps.run("tests", || execute(&mut cargo(&["test", "--release", "--workspace", "--", filter])))
 }
 
@@ -45,6 +47,9 @@ fn everything(steps: &mut Steps) -> anyhow::Result<()> {
     steps.run("guests", || guests::build(&tree::guests_manifest()).map(drop))?;
     steps.run("guests in C and Go", guests::build_without_sdk)?;
     steps.run("guests' native tests", test_guests)?;
+    steps.run("guests in Python", || python::build_all().map(drop))?;
+    steps.run("checks of Python", python::check)?;
+    steps.run("native tests of Python", python::test)?;
     steps.run("clippy", check_clippy)?;
     steps.run("build of the tests", || execute(&mut cargo(&["test", "--release", "--workspace", "--no-run"])))?;
     steps.run("services", || services.join().map_err(|_| anyhow!("preparing the services panicked"))?)?;

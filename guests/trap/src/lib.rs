@@ -1,9 +1,10 @@
 //! Traps in the way that the field `trap` of an event names; events without it pass. For tests of what the host does
-//! with an instance that dies: `panic`, `panic_after_lookup`, `abort`, `out_of_bounds`, `stack`, `memory`.
+//! with an instance that dies: `panic`, `panic_after_lookup`, `abort`, `out_of_bounds`, `stack`, `memory`. And for a
+//! bystander: `ask_twice` asks two wikis, one after the other, and emits what the first one said as `content`.
 
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "what this plugin is for")]
 
-use millrace_sdk::{Describe, Event, Failure, Input, MediaWiki, Outcome, Output, Plugin};
+use millrace_sdk::{Describe, Event, Failure, Input, MediaWiki, Outcome, Output, Plugin, Slot};
 use serde::Deserialize;
 use std::hint::black_box;
 
@@ -35,6 +36,15 @@ impl Plugin for Trap {
             Some("panic_after_lookup") => {
                 wiki.revision("test.example.org", 1).await?;
                 panic!("as the event wants it, after a lookup");
+            }
+            Some("ask_twice") => {
+                let first = wiki.revision("first.example.org", 1).await?;
+                wiki.revision("second.example.org", 2).await?;
+                let patch = match first.slot("main") {
+                    Some(Slot::Hidden) => event.patch().set("/content", &"hidden"),
+                    _ => event.patch().set_string_blob("/content", first.content("main")?.body),
+                };
+                Ok(patch.emit("out"))
             }
             Some("abort") => std::process::abort(),
             Some("out_of_bounds") => Ok(Outcome::skip(["a", "b"][black_box(2)])),

@@ -22,6 +22,21 @@ fn a_trap_that_does_not_exist_is_a_failure() {
 }
 
 #[test]
+fn ask_twice_tells_what_the_first_wiki_said() {
+    let said = |slots| {
+        let mut host = Host::<Trap>::new(json!({})).unwrap();
+        let asked = |domain: &str, rev_id: u64| json!({"domain": domain, "rev_id": rev_id});
+        let document = |rev_id: u64, slots| json!({"rev_id": rev_id, "page_id": 1, "parent_id": 0, "slots": slots});
+        host.record(Recording::answer("revision", asked("first.example.org", 1), document(1, slots), ["text"]));
+        host.record(Recording::answer("revision", asked("second.example.org", 2), document(2, json!({})), []));
+        host.run("in", &json!({"trap": "ask_twice"})).documents()[0]["content"].clone()
+    };
+    let shown = json!({"model": "wikitext", "format": "text/x-wiki", "size": 4, "sha1": "x", "body": 0});
+    assert_eq!(said(json!({"main": shown})), "text");
+    assert_eq!(said(json!({"main": {"hidden": true}})), "hidden");
+}
+
+#[test]
 #[should_panic = "as the event wants it"]
 fn panic_panics() {
     run("panic");

@@ -39,6 +39,11 @@ impl Admission {
         Self { limits, held: 0, open: 0 }
     }
 
+    /// Holds to other limits from now on. What is in flight beyond them goes on.
+    pub fn set_limits(&mut self, limits: AdmissionLimits) {
+        self.limits = limits;
+    }
+
     /// Whether an event may be admitted that will hold `bytes`: its own, and the estimate of its answers.
     pub fn may_admit(&self, bytes: u64, head: Head) -> bool {
         match head {

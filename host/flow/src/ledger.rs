@@ -83,7 +83,7 @@ impl Ledger {
     ///
     /// A set that is already longer (the budget was larger once) is kept whole and shrinks as the oldest events settle.
     pub fn resume(progress: Progress, budget: ProgressBudget) -> Self {
-        let Progress { prefix, settled, serial } = progress;
+        let Progress { prefix, settled, serial, versions: _ } = progress;
         let end = if settled.is_empty() { block_of(prefix) } else { settled.end() };
         let mut ledger = Self {
             prefix,
@@ -200,7 +200,18 @@ impl Ledger {
         self.prefix
     }
 
-    /// What is settled, with the next serial, if anything has settled since the last call.
+    /// Every offset below it is admitted or was passed over.
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Something that goes with progress is another: [`Ledger::progress`] has something to say though nothing settled.
+    pub fn note_change(&mut self) {
+        self.changed = true;
+    }
+
+    /// What is settled, with the next serial, if anything has settled since the last call. The versions of the plugin are
+    /// the caller's to add.
     pub fn progress(&mut self) -> Option<Progress> {
         if !std::mem::take(&mut self.changed) {
             return None;
@@ -212,7 +223,7 @@ impl Ledger {
             settled.push(block.written(self.ahead(*number), self.above(*number)));
         }
         settled.push_run((self.end - settled.end()).max(0));
-        Some(Progress { prefix: self.prefix, settled: settled.trim(), serial: self.serial })
+        Some(Progress { prefix: self.prefix, settled: settled.trim(), serial: self.serial, versions: None })
     }
 
     fn reserve(&mut self, offset: i64, change: impl FnOnce(&mut Bits, u8)) {

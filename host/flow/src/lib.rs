@@ -5,16 +5,19 @@
 //! decides delivery can be read and tested without them.
 //!
 //! In reading order: [`record`], [`clock`]; what a plugin says ([`blob`], [`lookup`], [`outcome`]); how much may be in
-//! flight ([`admission`]) and in which order it runs ([`lane`]); what is settled ([`ledger`]) and how that is written
-//! down ([`progress`], [`sparse_set`]); what can go wrong ([`cause`]) and when it is tried again ([`retry`]).
+//! flight ([`admission`]), in which order it runs ([`lane`]) and on which version ([`boundaries`]); what is settled
+//! ([`ledger`]) and how that is written down ([`progress`], [`sparse_set`]); what can go wrong ([`cause`]), how it is
+//! shown ([`display`]), and when it is tried again ([`retry`]).
 
 #![forbid(unsafe_code)]
 
 pub mod admission;
 mod bits;
 pub mod blob;
+pub mod boundaries;
 pub mod cause;
 pub mod clock;
+pub mod display;
 pub mod json_text;
 pub mod lane;
 pub mod ledger;

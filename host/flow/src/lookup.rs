@@ -2,6 +2,8 @@
 
 use crate::blob::{Blob, Piece};
 use bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
 
 /// One question of one ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,3 +81,32 @@ impl LookupError {
 
 /// An answer as a plugin gets it.
 pub type Answer = Result<Reply, LookupError>;
+
+/// Tells whether an answer may still be given: what it shows may have become forbidden since it was asked for. Whoever
+/// keeps an answer keeps its seal, and looks at it each time before the answer is given.
+pub trait Seal: Send + Sync + fmt::Debug {
+    /// Whether nothing that the answer shows was forgotten since. Once broken, a seal stays so.
+    fn holds(&self) -> bool;
+}
+
+/// An answer with its seal.
+#[derive(Clone, Debug)]
+pub struct SealedAnswer {
+    /// The answer.
+    pub answer: Answer,
+    /// None: it shows nothing that can become forbidden, as far as the host can tell.
+    pub seal: Option<Arc<dyn Seal>>,
+}
+
+impl SealedAnswer {
+    /// Whether the answer may still be given.
+    pub fn holds(&self) -> bool {
+        self.seal.as_ref().is_none_or(|seal| seal.holds())
+    }
+}
+
+impl From<Answer> for SealedAnswer {
+    fn from(answer: Answer) -> Self {
+        Self { answer, seal: None }
+    }
+}

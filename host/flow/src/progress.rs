@@ -1,15 +1,24 @@
-//! Progress of a partition, and the text that it travels as: `1.<prefix>.<serial>.<set>`, ASCII, the set in base64url.
-//! What moves it on is the ledger's business; where the text is kept is not known here.
+//! Progress of a partition, and the text that it travels as: `2.<prefix>.<serial>.<set>.<versions>`, ASCII, the set in
+//! base64url, the versions as `<digest>` and `.<from>.<digest>` for each later one. Where no version is known the text
+//! is `1.<prefix>.<serial>.<set>`. What moves it on is the ledger's business; where it is kept is not known here.
 
+use crate::boundaries::{Boundaries, VERSIONS_MAX};
 use crate::sparse_set::SparseSet;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The version of the text that is written here.
-const VERSION: u64 = 1;
+/// The version of the text without plugin versions, and of the one with them.
+const BARE: u64 = 1;
+const WITH_VERSIONS: u64 = 2;
 
-/// What the text takes beside the set, at most: `1.`, 20 characters of prefix, 20 of serial, and a dot after each.
+/// What the text takes beside set and versions, at most: `1.`, 20 characters of prefix, 20 of serial, a dot after each.
 const FRAME_CHARS_MAX: usize = 2 + 20 + 1 + 20 + 1;
+
+/// Bytes of a plugin's digest, a SHA-256; in base64url 43 characters.
+const DIGEST_BYTES: usize = 32;
+
+/// What identifies a plugin in progress: the SHA-256 of its bytes.
+pub type PluginDigest = [u8; DIGEST_BYTES];
 
 /// What is settled of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +30,8 @@ pub struct Progress {
     pub settled: SparseSet,
     /// Counts the writes of a partition's progress, so that one whose outcome is unknown can be looked up.
     pub serial: u64,
+    /// The versions of the plugin that the events from the prefix on run on; none where it was not written down.
+    pub versions: Option<Boundaries<PluginDigest>>,
 }
 
 impl Progress {
@@ -29,17 +40,25 @@ impl Progress {
         Self { prefix: offset, ..Self::default() }
     }
 
-    /// The text: ASCII, versioned; empty when the set is empty and the serial 0.
+    /// The text: ASCII, versioned; empty when nothing but the prefix is known.
     ///
     /// It names its prefix, because the set counts from there: beside another offset it would settle the wrong events.
     pub fn encode(&self) -> String {
         if *self == Self::at(self.prefix) {
             return String::new();
         }
+        let version = if self.versions.is_some() { WITH_VERSIONS } else { BARE };
         let mut bytes = Vec::new();
         self.settled.write(self.prefix, &mut bytes);
-        let mut text = format!("{VERSION}.{}.{}.", self.prefix, self.serial);
+        let mut text = format!("{version}.{}.{}.", self.prefix, self.serial);
         URL_SAFE_NO_PAD.encode_string(&bytes, &mut text);
+        for (from, digest) in self.versions.iter().flat_map(Boundaries::versions) {
+            if let Some(from) = from {
+                text.push_str(&format!(".{from}"));
+            }
+            text.push('.');
+            URL_SAFE_NO_PAD.encode_string(digest, &mut text);
+        }
         text
     }
 
@@ -53,12 +72,13 @@ impl Progress {
             return Ok(Self::at(prefix));
         }
         let (version, rest) = metadata.split_once('.').ok_or(ProgressError::Garbage)?;
-        match version.parse::<u64>() {
-            Ok(VERSION) => {}
-            Ok(found) if found > VERSION => return Err(ProgressError::Newer { found }),
-            _ => return Err(ProgressError::Garbage),
-        }
-        let progress = Self::read(rest).ok_or(ProgressError::Garbage)?;
+        let read = match version.parse::<u64>() {
+            Ok(BARE) => Self::read(rest),
+            Ok(WITH_VERSIONS) => Self::read_with_versions(rest),
+            Ok(found) if found > WITH_VERSIONS => return Err(ProgressError::Newer { found }),
+            _ => None,
+        };
+        let progress = read.ok_or(ProgressError::Garbage)?;
         // Only what would be written again in the same way was written here.
         if progress.encode() != metadata {
             return Err(ProgressError::Garbage);
@@ -74,8 +94,39 @@ impl Progress {
         let (serial, set) = rest.split_once('.')?;
         let prefix = prefix.parse().ok()?;
         let bytes = URL_SAFE_NO_PAD.decode(set).ok()?;
-        Some(Self { prefix, settled: SparseSet::read(prefix, &bytes)?, serial: serial.parse().ok()? })
+        let settled = SparseSet::read(prefix, &bytes)?;
+        Some(Self { prefix, settled, serial: serial.parse().ok()?, versions: None })
     }
+
+    fn read_with_versions(text: &str) -> Option<Self> {
+        let (frame_chars, _) = text.match_indices('.').nth(2)?;
+        let (frame, versions) = (text.get(..frame_chars)?, text.get(frame_chars + 1..)?);
+        let progress = Self::read(frame)?;
+        let versions = read_versions(versions, progress.prefix)?;
+        Some(Self { versions: Some(versions), ..progress })
+    }
+
+    /// The offset from which on nothing has settled: there, a version that progress does not name may begin.
+    pub fn end(&self) -> i64 {
+        if self.settled.is_empty() { self.prefix } else { self.settled.end_offset() }
+    }
+}
+
+/// `<digest>` and `.<from>.<digest>` for each later version.
+fn read_versions(text: &str, prefix: i64) -> Option<Boundaries<PluginDigest>> {
+    let digest = |text: &str| PluginDigest::try_from(URL_SAFE_NO_PAD.decode(text).ok()?).ok();
+    let mut parts = text.split('.');
+    let mut versions = Boundaries::new(digest(parts.next()?)?);
+    let mut last = prefix;
+    while let Some(from) = parts.next() {
+        let from = from.parse().ok().filter(|from| *from > last)?;
+        if !versions.may_begin() {
+            return None;
+        }
+        versions.begin(from, digest(parts.next()?)?);
+        last = from;
+    }
+    Some(versions)
 }
 
 /// Why a text is not taken as progress.
@@ -83,7 +134,7 @@ impl Progress {
 pub enum ProgressError {
     /// Written by a newer Millrace.
     #[error(
-        "the progress text has version {found}, this host reads up to {VERSION}: run the newer Millrace that wrote it"
+        "the progress text has version {found}, this host reads up to {WITH_VERSIONS}: run the newer Millrace that wrote it"
     )]
     Newer {
         /// The version found.
@@ -105,15 +156,19 @@ pub enum ProgressError {
     Garbage,
 }
 
-/// How long the text may get, in characters.
+/// What the plugin's versions add to the text at most: a dot and a digest each, and a dot and 20 characters of offset for
+/// each but the first.
+pub const VERSIONS_CHARS_MAX: usize = VERSIONS_MAX * (1 + 43) + (VERSIONS_MAX - 1) * (1 + 20);
+
+/// How long the text may get, in characters, the plugin's versions aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProgressBudget {
     chars: usize,
 }
 
 impl ProgressBudget {
-    /// For commit metadata. Kafka refuses more than 4,095 characters (measured); the distance is for what other versions
-    /// may add.
+    /// For commit metadata. Kafka refuses more than 4,095 characters (measured); the plugin's versions take up to
+    /// [`VERSIONS_CHARS_MAX`] more, and the rest is for what other releases may add.
     pub const COMMIT_METADATA: Self = Self { chars: 3_000 };
     /// For a progress record of its own.
     pub const RECORD: Self = Self { chars: 64_000 };

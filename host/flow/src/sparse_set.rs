@@ -1,7 +1,7 @@
 //! The sparse set: settled offsets above a prefix, in blocks of 256, and the bytes that it is written as.
 //! Which offsets are in it is the ledger's business; the text around the bytes is `progress`'s.
 
-use crate::bits::{Bits, above_prefix, bit_of, block_of};
+use crate::bits::{Bits, above_prefix, bit_of, block_of, offset_at};
 use std::collections::BTreeMap;
 
 /// More positions than this are written as 32 bytes of bits instead of a list of one byte each.
@@ -76,6 +76,13 @@ impl SparseSet {
     /// The block after the last one.
     pub(crate) fn end(&self) -> i64 {
         self.end
+    }
+
+    /// The offset after the last one in the set; of an empty set, the first of its block.
+    pub(crate) fn end_offset(&self) -> i64 {
+        let last = self.blocks.get(&(self.end - 1));
+        let settled = last.and_then(|bits| (0..=u8::MAX).rev().find(|bit| bits.has(*bit)));
+        settled.map_or(offset_at(self.end, 0), |bit| offset_at(self.end - 1, bit) + 1)
     }
 
     /// The blocks that are not wholly settled, rising.

@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it did not expect has failed")]
 
+use millrace_flow::boundaries::{Boundaries, VERSIONS_MAX};
 use millrace_flow::ledger::{Admitted, Ledger};
-use millrace_flow::progress::{Progress, ProgressBudget, ProgressError};
+use millrace_flow::progress::{Progress, ProgressBudget, ProgressError, VERSIONS_CHARS_MAX};
 use proptest::prelude::*;
 
 #[track_caller]
@@ -56,10 +57,70 @@ fn long_runs_are_written_as_a_number() {
 
 #[test]
 fn a_newer_version_is_refused_by_name() {
-    check(42, "2.42.7.AB", Err(ProgressError::Newer { found: 2 }));
+    check(42, "3.42.7.AB", Err(ProgressError::Newer { found: 3 }));
     check(42, "17.what.ever", Err(ProgressError::Newer { found: 17 }));
-    let message = ProgressError::Newer { found: 2 }.to_string();
-    assert!(message.contains("version 2") && message.contains("newer Millrace"), "{message}");
+    let message = ProgressError::Newer { found: 3 }.to_string();
+    assert!(message.contains("version 3") && message.contains("newer Millrace"), "{message}");
+}
+
+/// The digests of 42 times `A`, and of `A` but for the last character; the text of each.
+const DIGESTS: [[u8; 32]; 2] = [[0; 32], [0xff; 32]];
+const TEXTS: [&str; 2] = ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "__________________________________________8"];
+
+#[test]
+fn the_versions_of_the_plugin_are_part_of_the_text() {
+    let mut versions = Boundaries::new(DIGESTS[0]);
+    let named = |versions| Progress { serial: 7, versions: Some(versions), ..Progress::at(42) };
+    let one = format!("2.42.7..{}", TEXTS[0]);
+    assert_eq!(named(versions.clone()).encode(), one);
+    check(42, &one, Ok(named(versions.clone())));
+    versions.begin(50, DIGESTS[1]);
+    versions.begin(60, DIGESTS[0]);
+    let three = format!("2.42.7..{}.50.{}.60.{}", TEXTS[0], TEXTS[1], TEXTS[0]);
+    assert_eq!(named(versions.clone()).encode(), three);
+    check(42, &three, Ok(named(versions)));
+}
+
+#[test]
+fn versions_that_are_never_written_are_refused() {
+    let (a, b) = (TEXTS[0], TEXTS[1]);
+    let all = (1..=VERSIONS_MAX).map(|at| format!(".{}.{}", 50 + at, TEXTS[at % 2])).collect::<String>();
+    for versions in [
+        String::new(),
+        a.replace('A', ""),
+        format!("{a}.50"),
+        format!("{a}.50."),
+        format!("{a}.50.{a}"),
+        format!("{a}.42.{b}"),
+        format!("{a}.60.{b}.50.{a}"),
+        format!("{a}.60.{b}.60.{a}"),
+        format!("{a}.050.{b}"),
+        format!("{a}{all}"),
+    ] {
+        check(42, &format!("2.42.7..{versions}"), Err(ProgressError::Garbage));
+    }
+}
+
+#[test]
+fn the_text_of_versions_is_bounded() {
+    let mut versions = Boundaries::new(DIGESTS[0]);
+    for number in 1..VERSIONS_MAX {
+        versions.begin(i64::MAX - 100 + i64::try_from(number).unwrap(), DIGESTS[number % 2]);
+    }
+    let bare = Progress { serial: 7, ..Progress::at(42) };
+    let named = Progress { versions: Some(versions), ..bare.clone() };
+    let added = named.encode().len() - bare.encode().len();
+    assert!(added <= VERSIONS_CHARS_MAX, "{added}");
+    assert!(ProgressBudget::COMMIT_METADATA.chars() + VERSIONS_CHARS_MAX < 4_095);
+}
+
+#[test]
+fn a_new_version_may_begin_behind_everything_that_has_settled() {
+    assert_eq!(Progress::at(42).end(), 42);
+    for last in [1_003, 1_279, 1_280, 2_000] {
+        let progress = Progress::decode(1_000, &text_with(|offset| offset == last)).unwrap();
+        assert_eq!(progress.end(), last + 1);
+    }
 }
 
 #[test]

@@ -143,19 +143,48 @@ pub fn committed(
     group: &str,
     topic: &str,
 ) -> Result<BTreeMap<TopicPartition, CommittedProgress>, KafkaError> {
-    let asking = |error: Native| KafkaError::native(format!("reading the offsets of group {group:?}"), &error);
-    let client: BaseConsumer<LogContext> =
-        BaseConsumer::from_config_and_context(&reading(cluster, group)?, LogContext).map_err(asking)?;
-    let mut list = TopicPartitionList::new();
-    for partition in partitions(&client, topic)? {
-        list.add_partition(topic, partition);
+    GroupReader::open(cluster, group, topic)?.committed(ASK_TIMEOUT)
+}
+
+/// Reads what a group has committed for a topic, as often as it is asked.
+pub struct GroupReader {
+    client: BaseConsumer<LogContext>,
+    group: String,
+    list: TopicPartitionList,
+}
+
+impl GroupReader {
+    /// Finds the partitions of `topic`.
+    ///
+    /// # Errors
+    /// The topic does not exist, or the cluster does not answer within 10 s.
+    pub fn open(cluster: &ClusterConfig, group: &str, topic: &str) -> Result<Self, KafkaError> {
+        let client = BaseConsumer::from_config_and_context(&reading(cluster, group)?, LogContext);
+        let client: BaseConsumer<LogContext> = client.map_err(|error| asking(group, &error))?;
+        let mut list = TopicPartitionList::new();
+        for partition in partitions(&client, topic)? {
+            list.add_partition(topic, partition);
+        }
+        Ok(Self { client, group: group.to_owned(), list })
     }
-    let list = client.committed_offsets(list, ASK_TIMEOUT).map_err(asking)?;
-    let entries = raw::entries(&list).into_iter().map(|entry| {
-        let offset = (entry.offset >= 0).then_some(entry.offset);
-        (TopicPartition::new(entry.topic, entry.partition), CommittedProgress { offset, metadata: entry.metadata })
-    });
-    Ok(entries.collect())
+
+    /// What is committed now, by partition.
+    ///
+    /// # Errors
+    /// The coordinator does not answer within `timeout`.
+    pub fn committed(&self, timeout: Duration) -> Result<BTreeMap<TopicPartition, CommittedProgress>, KafkaError> {
+        let answered = self.client.committed_offsets(self.list.clone(), timeout);
+        let list = answered.map_err(|error| asking(&self.group, &error))?;
+        let entries = raw::entries(&list).into_iter().map(|entry| {
+            let offset = (entry.offset >= 0).then_some(entry.offset);
+            (TopicPartition::new(entry.topic, entry.partition), CommittedProgress { offset, metadata: entry.metadata })
+        });
+        Ok(entries.collect())
+    }
+}
+
+fn asking(group: &str, error: &Native) -> KafkaError {
+    KafkaError::native(format!("reading the offsets of group {group:?}"), error)
 }
 
 /// The settings of a client that reads without a group's rebalances.

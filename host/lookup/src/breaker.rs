@@ -88,30 +88,24 @@ impl Breaker {
         }
     }
 
-    /// Whether a call may go now. [`Gate::Probe`] is given once; the caller then reports what the probe met.
-    pub(crate) fn gate(&mut self, now_ms: u64) -> Gate {
-        let gate = match self.state {
+    /// Whether a call may go now. Whoever lets one go says so with [`Breaker::begin`].
+    pub(crate) fn gate(&self, now_ms: u64) -> Gate {
+        match self.state {
             State::Probing => Gate::AwaitProbe,
             State::Open { until_ms } if now_ms < until_ms.max(self.quiet_until_ms) => {
                 Gate::NotBefore(until_ms.max(self.quiet_until_ms))
             }
-            State::Open { .. } => {
-                self.state = State::Probing;
-                Gate::Probe
-            }
+            State::Open { .. } => Gate::Probe,
             State::Closed if now_ms < self.quiet_until_ms => Gate::NotBefore(self.quiet_until_ms),
             State::Closed => Gate::Go,
-        };
-        if gate == Gate::Go {
-            self.end_hold(now_ms);
         }
-        gate
     }
 
-    /// The probe that was let through never went out (nothing was left to ask).
-    pub(crate) fn probe_unused(&mut self, now_ms: u64) {
-        if self.state == State::Probing {
-            self.state = State::Open { until_ms: now_ms };
+    /// A call goes, as the gate allowed. As long as it is a probe, no other goes.
+    pub(crate) fn begin(&mut self, now_ms: u64, probe: Probe) {
+        match probe {
+            Probe::Yes => self.state = State::Probing,
+            Probe::No => self.end_hold(now_ms),
         }
     }
 
@@ -201,6 +195,17 @@ mod tests {
         Breaker::new(BreakerRule::default())
     }
 
+    /// The gate, and a call through it where it is open.
+    fn passed(breaker: &mut Breaker, now_ms: u64) -> Gate {
+        let gate = breaker.gate(now_ms);
+        match gate {
+            Gate::Go => breaker.begin(now_ms, Probe::No),
+            Gate::Probe => breaker.begin(now_ms, Probe::Yes),
+            Gate::NotBefore(_) | Gate::AwaitProbe => {}
+        }
+        gate
+    }
+
     #[test]
     fn five_failures_in_a_row_open_it() {
         let mut breaker = breaker();
@@ -248,7 +253,7 @@ mod tests {
     fn one_probe_goes_through_and_closes_it() {
         let mut breaker = breaker();
         (0..5).for_each(|_| breaker.failed(0, Probe::No, None));
-        assert_eq!(breaker.gate(1_000), Gate::Probe);
+        assert_eq!(passed(&mut breaker, 1_000), Gate::Probe);
         assert_eq!(breaker.gate(1_000), Gate::AwaitProbe);
         // An older call that comes back now says nothing about the probe.
         breaker.succeeded(1_001, Probe::No);
@@ -265,7 +270,7 @@ mod tests {
         for expected_ms in [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
             assert_eq!(breaker.gate(now_ms), Gate::NotBefore(now_ms + expected_ms));
             now_ms += expected_ms;
-            assert_eq!(breaker.gate(now_ms), Gate::Probe);
+            assert_eq!(passed(&mut breaker, now_ms), Gate::Probe);
             breaker.failed(now_ms, Probe::Yes, None);
         }
     }
@@ -276,7 +281,7 @@ mod tests {
         breaker.failed(0, Probe::No, Some(7_000));
         assert_eq!(breaker.gate(6_999), Gate::NotBefore(7_000));
         assert_eq!(breaker.state(6_999), BreakerState::Paused);
-        assert_eq!(breaker.gate(7_000), Gate::Go);
+        assert_eq!(passed(&mut breaker, 7_000), Gate::Go);
         assert_eq!(breaker.held_ms(9_000), 7_000);
     }
 
@@ -285,17 +290,16 @@ mod tests {
         let mut breaker = breaker();
         (0..5).for_each(|_| breaker.failed(100, Probe::No, None));
         assert_eq!(breaker.held_ms(600), 500);
-        assert_eq!(breaker.gate(1_100), Gate::Probe);
+        assert_eq!(passed(&mut breaker, 1_100), Gate::Probe);
         breaker.succeeded(1_300, Probe::Yes);
         assert_eq!(breaker.held_ms(5_000), 1_200);
     }
 
     #[test]
-    fn a_probe_that_was_not_used_is_given_again() {
+    fn a_probe_that_was_not_sent_is_given_again() {
         let mut breaker = breaker();
         (0..5).for_each(|_| breaker.failed(0, Probe::No, None));
         assert_eq!(breaker.gate(1_000), Gate::Probe);
-        breaker.probe_unused(1_000);
         assert_eq!(breaker.gate(1_000), Gate::Probe);
     }
 
@@ -307,7 +311,7 @@ mod tests {
             let mut now_ms = 0;
             for (step_ms, good, quiet_ms) in calls {
                 now_ms += step_ms;
-                let probe = match breaker.gate(now_ms) {
+                let probe = match passed(&mut breaker, now_ms) {
                     Gate::Go => Probe::No,
                     Gate::Probe => Probe::Yes,
                     Gate::NotBefore(at_ms) => { prop_assert!(at_ms > now_ms && at_ms <= now_ms + 60_000); continue }
@@ -316,7 +320,7 @@ mod tests {
                 if good { breaker.succeeded(now_ms, probe) } else { breaker.failed(now_ms, probe, quiet_ms) }
             }
             now_ms += 60_000;
-            if breaker.gate(now_ms) == Gate::Probe { breaker.succeeded(now_ms, Probe::Yes) }
+            if passed(&mut breaker, now_ms) == Gate::Probe { breaker.succeeded(now_ms, Probe::Yes) }
             prop_assert_eq!(breaker.gate(now_ms), Gate::Go);
             prop_assert!(breaker.held_ms(now_ms) <= now_ms);
         }

@@ -3,6 +3,7 @@
 use crate::api_error::{self, Failure, Patience};
 use crate::config::{AnswerLimits, Compression};
 use crate::question::{AloneQuestion, Question, Reading, Slots};
+use crate::queue::Taken;
 use crate::revision::{self, Revisions};
 use crate::target::{Batch, Target};
 use crate::transport::{Call, Received, Transport};
@@ -52,8 +53,9 @@ pub(crate) async fn make(
         Question::Alone(question) => Some(Arc::clone(question)),
         Question::Revision(_) => None,
     });
+    let asked: Vec<u64> = batch.taken.iter().filter_map(Taken::rev_id).collect();
     let read_all = move || match alone {
-        None => revision::read(&received, patience).map(Brought::Revisions),
+        None => read_revisions(&asked, &received, patience).map(Brought::Revisions),
         Some(question) => read_alone(&question, &received, patience).map(Brought::Alone),
     };
     if bytes <= READ_INLINE_BYTES_MAX {
@@ -61,6 +63,16 @@ pub(crate) async fn make(
     }
     let result = tokio::task::spawn_blocking(read_all).await;
     Made { result: result.unwrap_or_else(|_| Err(api_error::malformed("the answer could not be read"))), bytes }
+}
+
+/// An answer that says nothing of what was asked is none: then it is the target that fails, and not the questions.
+fn read_revisions(asked: &[u64], received: &Received, patience: Patience) -> Result<Revisions, Failure> {
+    let revisions = revision::read(received, patience)?;
+    let says_any = asked.iter().any(|rev_id| revisions.verdicts.contains_key(rev_id));
+    if !says_any && revisions.cut_before.is_none() {
+        return Err(api_error::malformed("the answer has none of the revisions that were asked for"));
+    }
+    Ok(revisions)
 }
 
 fn read_alone(question: &AloneQuestion, received: &Received, patience: Patience) -> Result<Reply, Failure> {
@@ -99,11 +111,7 @@ fn call_of(target: &Target, batch: &Batch, limits: &AnswerLimits) -> Call {
 }
 
 fn revisions_url(target: &Target, batch: &Batch, slots: &Slots) -> String {
-    let ids = batch.taken.iter().filter_map(|taken| match &taken.question {
-        Question::Revision(question) => Some(question.rev_id),
-        Question::Alone(_) => None,
-    });
-    let mut ids: Vec<u64> = ids.collect();
+    let mut ids: Vec<u64> = batch.taken.iter().filter_map(Taken::rev_id).collect();
     // Scopes of different classes may ask for the same revision.
     ids.sort_unstable();
     ids.dedup();

@@ -160,7 +160,7 @@ pub enum Compression {
 }
 
 /// One HTTP service beside MediaWiki.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HttpTargetConfig {
     /// What plugins and grants call it.
     pub name: String,

@@ -67,7 +67,7 @@ pub struct HttpGrant {
 
 /// Who asks, and what they may ask. One per pipeline, shared by all its asks.
 pub struct Scope {
-    pub(crate) pipeline: String,
+    pub(crate) pipeline: Arc<str>,
     pub(crate) kinds: BTreeSet<Kind>,
     pub(crate) wikis: Vec<DomainPattern>,
     pub(crate) http: Vec<HttpGrant>,
@@ -92,7 +92,7 @@ impl Scope {
         let mut http = grants.http.clone();
         http.sort_by(|a, b| a.target.cmp(&b.target));
         let class = format!("{:?} {wikis:?} {http:?}", grants.kinds).into();
-        Ok(Self { pipeline: visible(pipeline), kinds: grants.kinds.clone(), wikis, http, class })
+        Ok(Self { pipeline: visible(pipeline).into(), kinds: grants.kinds.clone(), wikis, http, class })
     }
 
     /// Whether asks of that kind are granted.
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_pipeline_name_cannot_break_a_header() {
-        assert_eq!(Scope::new("a\r\nb é", &Grants::default()).unwrap().pipeline, "a__b__");
+        assert_eq!(Scope::new("a\r\nb é", &Grants::default()).unwrap().pipeline.as_ref(), "a__b__");
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! (slots, batches, shared answers, cache, retries, breakers) is invisible to a plugin. `wit/README.md` describes every
 //! kind of lookup. This is the only crate that sees the HTTP client.
 //!
-//! In reading order: what is asked ([`grants`], `question`), where it waits (`queue`, `target`), how it is sent and
-//! read (`call`, `transport`, `revision`, ...), and the rules on the way (`breaker`, `young`, `retry_after`, `cache`,
-//! `forgotten`), each of them pure.
+//! In reading order: what is asked ([`grants`], `question`), where it waits (`queue`, `ready`, `target`, `places`),
+//! how it is sent and read (`call`, `transport`, `revision`, ...), and the rules on the way (`breaker`, `young`,
+//! `retry_after`, `cache`, `forgotten`), each of them pure.
 
 #![forbid(unsafe_code)]
 
@@ -30,14 +30,17 @@ mod html;
 mod http;
 mod open_asks;
 mod pairs;
+mod places;
 mod query;
 mod question;
 mod queue;
+mod ready;
 mod retry_after;
 mod revision;
 mod service;
 mod settle;
 mod site;
+mod stopwatch;
 mod target;
 mod transport;
 mod young;

@@ -6,9 +6,10 @@
 use crate::config::REVISIONS_PER_CALL_MAX;
 use crate::grants::Scope;
 use crate::question::{Question, ShareKey};
+use crate::ready::Ready;
 use crate::service::AnswerSink;
+use crate::settle::Tally;
 use rustc_hash::FxHashMap;
-use std::collections::VecDeque;
 use std::collections::hash_map::Entry as MapEntry;
 use std::sync::Arc;
 
@@ -17,6 +18,9 @@ const LOOK_AHEAD: usize = 400;
 
 /// Questions that have failed go out in smaller calls, so that one that makes the API stumble is soon alone.
 const REVISIONS_AFTER_FIRST_FAILURE: usize = 7;
+
+/// From so many failures on a question goes alone, and what becomes of it says nothing about its target.
+pub(crate) const SUSPECT_FROM: u32 = 2;
 
 /// Who waits for an answer.
 #[derive(Clone)]
@@ -38,14 +42,29 @@ pub(crate) struct Entry {
     pub(crate) failures: u32,
     /// Of these, the ones that are its own fault.
     pub(crate) strikes: u32,
-    /// The target's successes when it last failed (or came).
-    pub(crate) successes_seen: u64,
+    /// The target's calls when it came.
+    pub(crate) tally_then: Tally,
+    /// The target's answered calls when it last failed (or came).
+    pub(crate) answered_seen: u64,
     /// How often it was unknown.
     pub(crate) asked_while_young: u32,
     /// It does not fit beside others.
     pub(crate) alone: bool,
+    /// Where it is.
+    pub(crate) stage: Stage,
+    /// The pipelines that ask it; the queue's own note.
+    pub(crate) pipelines: Vec<Arc<str>>,
+}
+
+/// Where a question is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It could go now.
+    Ready,
     /// A call for it has left.
-    pub(crate) under_way: bool,
+    UnderWay,
+    /// Its call brought nothing, and it is not to be asked yet.
+    Resting,
 }
 
 /// What a call takes along of an entry.
@@ -55,6 +74,18 @@ pub(crate) struct Taken {
     pub(crate) question: Question,
     pub(crate) scope: Arc<Scope>,
     pub(crate) expected_bytes: u64,
+    /// Its calls that brought nothing.
+    pub(crate) failures: u32,
+}
+
+impl Taken {
+    /// The revision that is asked for, where it is one.
+    pub(crate) fn rev_id(&self) -> Option<u64> {
+        match &self.question {
+            Question::Revision(question) => Some(question.rev_id),
+            Question::Alone(_) => None,
+        }
+    }
 }
 
 /// The bounds of a call.
@@ -80,25 +111,34 @@ pub(crate) enum Entered {
 pub(crate) struct Queue {
     entries: FxHashMap<u64, Entry>,
     shares: FxHashMap<ShareKey, u64>,
-    ready: VecDeque<u64>,
+    ready: Ready,
     next_id: u64,
 }
 
 impl Queue {
     /// Lets a question in, or its waiters join the same one.
-    pub(crate) fn enter(&mut self, entry: Entry) -> Entered {
+    pub(crate) fn enter(&mut self, mut entry: Entry) -> Entered {
+        let pipeline = Arc::clone(&entry.scope.pipeline);
         if let MapEntry::Occupied(share) = self.shares.entry(entry.key.clone())
             && let Some(same) = self.entries.get_mut(share.get())
         {
             same.waiters.extend(entry.waiters);
             same.born_ms = same.born_ms.max(entry.born_ms);
-            return if same.under_way { Entered::JoinedUnderWay } else { Entered::Joined };
+            if !same.pipelines.contains(&pipeline) {
+                // Whoever joins does not wait behind all that the first one asks.
+                if same.stage == Stage::Ready {
+                    self.ready.push(&pipeline, *share.get());
+                }
+                same.pipelines.push(pipeline);
+            }
+            return if same.stage == Stage::UnderWay { Entered::JoinedUnderWay } else { Entered::Joined };
         }
         let id = self.next_id;
         self.next_id += 1;
         self.shares.insert(entry.key.clone(), id);
+        self.ready.push(&pipeline, id);
+        entry.pipelines.push(pipeline);
         self.entries.insert(id, entry);
-        self.ready.push_back(id);
         Entered::Queued
     }
 
@@ -119,9 +159,9 @@ impl Queue {
 
     /// A question's call brought nothing: it waits again. Returns the tokens that wait for it.
     pub(crate) fn come_back(&mut self, id: u64) -> impl Iterator<Item = u64> {
-        let entry = self.entries.get_mut(&id);
+        let entry = self.entries.get_mut(&id).filter(|entry| entry.stage == Stage::UnderWay);
         entry.into_iter().flat_map(|entry| {
-            entry.under_way = false;
+            entry.stage = Stage::Resting;
             entry.waiters.iter().map(|waiter| waiter.token)
         })
     }
@@ -138,12 +178,16 @@ impl Queue {
         Some(entry)
     }
 
-    /// Lets questions that were under way be asked again, at the end of the queue.
+    /// Lets questions that came back be asked again, behind those that wait.
     pub(crate) fn again(&mut self, ids: &[u64]) {
-        self.ready.extend(ids.iter().filter(|id| self.entries.contains_key(id)));
+        for id in ids {
+            let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.stage == Stage::Resting) else { continue };
+            entry.stage = Stage::Ready;
+            entry.pipelines.iter().for_each(|pipeline| self.ready.push(pipeline, *id));
+        }
     }
 
-    /// Takes the next call's questions: the oldest, and what fits beside it. They stay in the books until they are
+    /// Takes the next call's questions: the oldest of the pipeline whose turn it is, and what fits beside it. They stay in the books until they are
     /// finished, so that others can join. Those for whom nobody waits any more (`is_wanted`) are dropped.
     pub(crate) fn take(&mut self, bounds: CallBounds, is_wanted: &mut dyn FnMut(u64) -> bool) -> Vec<Taken> {
         let mut call = CallSoFar::new(bounds);
@@ -152,34 +196,35 @@ impl Queue {
             if call.is_full() {
                 break;
             }
-            let Some(id) = self.ready.pop_front() else { break };
-            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            let Some((pipeline, id)) = self.ready.pop() else { break };
+            // Another pipeline's turn may have taken it already.
+            let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.stage == Stage::Ready) else { continue };
             entry.waiters.retain(|waiter| is_wanted(waiter.token));
             if entry.waiters.is_empty() {
                 self.finish(id);
             } else if call.add(id, entry) {
-                entry.under_way = true;
+                entry.stage = Stage::UnderWay;
             } else {
-                passed_over.push(id);
+                passed_over.push((pipeline, id));
             }
         }
-        for id in passed_over.into_iter().rev() {
-            self.ready.push_front(id);
-        }
+        self.ready.put_back(passed_over);
         call.taken
     }
 
     /// Drops the questions for whom nobody waits any more.
     pub(crate) fn sweep(&mut self, is_wanted: &mut dyn FnMut(u64) -> bool) {
-        for id in std::mem::take(&mut self.ready) {
-            let Some(entry) = self.entries.get_mut(&id) else { continue };
+        let Self { entries, shares, ready, .. } = self;
+        ready.retain(&mut |id| {
+            let Some(entry) = entries.get_mut(&id).filter(|entry| entry.stage == Stage::Ready) else { return false };
             entry.waiters.retain(|waiter| is_wanted(waiter.token));
             if entry.waiters.is_empty() {
-                self.finish(id);
-            } else {
-                self.ready.push_back(id);
+                shares.remove(&entry.key);
+                entries.remove(&id);
+                return false;
             }
-        }
+            true
+        });
     }
 }
 
@@ -216,7 +261,8 @@ impl CallSoFar {
             self.bounds.revisions_max = self.bounds.revisions_max.min(together);
             self.is_closed = together == 1;
             let (question, scope) = (entry.question.clone(), Arc::clone(&entry.scope));
-            self.taken.push(Taken { id, question, scope, expected_bytes: entry.expected_bytes });
+            let (expected_bytes, failures) = (entry.expected_bytes, entry.failures);
+            self.taken.push(Taken { id, question, scope, expected_bytes, failures });
         }
         fits
     }
@@ -228,8 +274,8 @@ fn together_max(entry: &Entry) -> usize {
         (Question::Alone(_), _) => 1,
         (Question::Revision(_), _) if entry.alone => 1,
         (Question::Revision(_), 0) => REVISIONS_PER_CALL_MAX,
-        (Question::Revision(_), 1) => REVISIONS_AFTER_FIRST_FAILURE,
-        (Question::Revision(_), _) => 1,
+        (Question::Revision(_), SUSPECT_FROM..) => 1,
+        (Question::Revision(_), _) => REVISIONS_AFTER_FIRST_FAILURE,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The door of lookups: asks come in, answers go out, and every call runs in a task of its own that holds a slot.
 
 mod run;
+mod slot;
 #[cfg(test)]
 mod tests;
 
@@ -8,22 +9,24 @@ use crate::answer_buffer::PinnedBytes;
 use crate::cache::Cache;
 use crate::config::{CACHE_TTL_MS_MAX, LookupConfig, Visibility};
 use crate::error::LookupConfigError;
-use crate::forgotten::Forgotten;
+use crate::forgotten::{Register, Shown};
 use crate::grants::Scope;
 use crate::open_asks::{Answering, OpenAsks};
+use crate::places::Places;
 use crate::question::{Addressed, Question, ShareKey, Shared, Sharing, address};
-use crate::queue::{Entered, Entry, Waiter};
+use crate::queue::{Entered, Entry, Stage, Waiter};
+use crate::settle::Tally;
 use crate::site::{Site, Sites, bounded};
 use crate::stats::{Counter, Counters, Stats, TARGETS_NAMED_MAX, TargetStats};
+use crate::stopwatch::Stopwatch;
 use crate::target::Target;
 use crate::transport::{Http, Transport};
 use millrace_flow::clock::Clock;
-use millrace_flow::lookup::{Answer, Ask, LookupError, LookupErrorKind};
+use millrace_flow::lookup::{Answer, Ask, LookupError, LookupErrorKind, Seal, SealedAnswer};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 /// Takes answers.
 pub trait AnswerSink: Send + Sync {
@@ -41,6 +44,8 @@ pub struct Answered {
     pub ask_id: u32,
     /// The answer.
     pub answer: Answer,
+    /// Says later whether it may still be given: whoever keeps the answer keeps this too.
+    pub seal: Option<Arc<dyn Seal>>,
     /// For how long the token was held since it was last told, in milliseconds: its asks waited for a slot or for a target
     /// that was out, or calls failed for reasons that pass. This does not count against the event's wall time.
     pub held_ms: u64,
@@ -81,14 +86,15 @@ pub(crate) struct Inner {
     cfg: LookupConfig,
     sites: Sites,
     transport: Arc<dyn Transport>,
+    /// The wall clock: how old events are, and what dates in answers mean. All else is counted by the stopwatch.
     clock: Arc<dyn Clock>,
+    stopwatch: Stopwatch,
     handle: Handle,
-    /// Calls that may still be under way at once, over all targets. First come, first served.
-    calls: Semaphore,
+    places: Places,
     targets: Mutex<FxHashMap<Arc<str>, Arc<Target>>>,
     open: Mutex<OpenAsks>,
     cache: Cache,
-    forgotten: Mutex<Forgotten>,
+    forgotten: Register,
     pinned: PinnedBytes,
     counters: Counters,
     unshared: AtomicU64,
@@ -122,12 +128,13 @@ impl LookupService {
             sites,
             transport,
             clock,
+            stopwatch: Stopwatch::start(),
             handle,
-            calls: Semaphore::new(cfg.calls_max),
+            places: Places::new(cfg.calls_max),
             targets: Mutex::default(),
             open: Mutex::default(),
             cache: Cache::new(cfg.cache_bytes_max, cfg.cache_ttl_ms),
-            forgotten: Mutex::new(Forgotten::new(keep_forgotten_ms)),
+            forgotten: Register::new(keep_forgotten_ms),
             pinned,
             counters: Counters::new(),
             unshared: AtomicU64::new(0),
@@ -140,7 +147,7 @@ impl LookupService {
     /// this returns, the rest later. Hand over many at once: those of one wiki then share calls.
     pub fn submit(&self, requests: Vec<Request>, sink: &Arc<dyn AnswerSink>) {
         let inner = &self.inner;
-        let now_ms = inner.clock.now_ms();
+        let now_ms = inner.stopwatch.ms();
         inner.counters.add(Counter::Asks, requests.len() as u64);
         {
             let mut open = inner.open();
@@ -167,18 +174,18 @@ impl LookupService {
     }
 
     /// Content may have become forbidden (a visibility change, a deletion, a suppression): nothing that was asked so
-    /// far about `what` is used any more, neither from the cache nor from a call that is under way.
+    /// far about `what` is used any more, neither from the cache nor from a call that is under way, and the seals of all
+    /// answers that show it are broken.
     pub fn forget_revisions(&self, domain: &str, what: &[Forget]) {
         let Some(domain) = crate::domain::normal(domain) else { return };
-        let now_ms = self.inner.clock.now_ms();
-        let mut forgotten = self.inner.forgotten();
-        what.iter().for_each(|what| forgotten.forget(&domain, *what, now_ms));
+        let now_ms = self.inner.stopwatch.ms();
+        self.inner.forgotten.forget(&domain, what, now_ms);
     }
 
     /// For how long a token was held since the last answer told, in milliseconds: see [`Answered::held_ms`]. An event's
     /// wall time stands still meanwhile.
     pub fn held_ms(&self, token: u64) -> u64 {
-        let now_ms = self.inner.clock.now_ms();
+        let now_ms = self.inner.stopwatch.ms();
         self.inner.open().held_ms(token, now_ms)
     }
 
@@ -190,7 +197,7 @@ impl LookupService {
     /// What has been counted so far, and what waits.
     pub fn stats(&self) -> Stats {
         let inner = &self.inner;
-        let now_ms = inner.clock.now_ms();
+        let now_ms = inner.stopwatch.ms();
         let (call_ms_buckets, call_ms_sum) = inner.counters.call_ms();
         let all: Vec<Arc<Target>> = inner.targets().values().cloned().collect();
         let mut targets: Vec<TargetStats> = all.iter().map(|target| target_stats(target, now_ms)).collect();
@@ -232,29 +239,25 @@ impl Inner {
         self.targets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn forgotten(&self) -> MutexGuard<'_, Forgotten> {
-        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Answers a request at once, or puts it into its target's queue, which is returned.
     fn place(
         &self,
         request: Request,
         waiter: Waiter,
         now_ms: u64,
-        answered: &mut Vec<(Waiter, Answer)>,
+        answered: &mut Vec<(Waiter, SealedAnswer)>,
     ) -> Option<Arc<Target>> {
         let addressed = match address(&request.ask, &request.scope, &self.sites, &self.cfg) {
             Ok(addressed) => addressed,
             Err(error) => {
                 self.counters.add(Counter::Refused, 1);
-                answered.push((waiter, Err(error)));
+                answered.push((waiter, Err(error).into()));
                 return None;
             }
         };
         let Some(target) = self.target(&addressed.target, &addressed.site, now_ms) else {
             let message = format!("more than {} targets are busy at once", self.cfg.targets_max);
-            answered.push((waiter, Err(LookupError::new(LookupErrorKind::Unavailable, message))));
+            answered.push((waiter, Err(LookupError::new(LookupErrorKind::Unavailable, message)).into()));
             return None;
         };
         let key = self.share_key(&addressed, &request.scope);
@@ -285,10 +288,12 @@ impl Inner {
             born_ms: request.born_ms,
             failures: 0,
             strikes: 0,
-            successes_seen: 0,
+            tally_then: Tally::default(),
+            answered_seen: 0,
             asked_while_young: 0,
             alone: false,
-            under_way: false,
+            stage: Stage::Ready,
+            pipelines: Vec::new(),
             waiters: vec![waiter],
         };
         // The target's lock is taken before that of the open asks, here as everywhere.
@@ -312,17 +317,23 @@ impl Inner {
     }
 
     /// The kept answer to a question, if it may still be used.
-    fn cached(&self, target: &Arc<Target>, key: &ShareKey, now_ms: u64) -> Option<Answer> {
+    fn cached(&self, target: &Arc<Target>, key: &ShareKey, now_ms: u64) -> Option<SealedAnswer> {
         let Shared::Revision(question) = &key.what else { return None };
         if target.site.visibility == Visibility::Private {
             return None;
         }
         let kept = self.cache.get(&target.name, key, now_ms)?;
-        if !self.forgotten().may_use(&target.name, question.rev_id, Some(kept.page_id), kept.serial) {
+        let shown = Shown {
+            target: Arc::clone(&target.name),
+            revisions: [Some(question.rev_id), None],
+            page_id: Some(kept.page_id),
+            serial: kept.serial,
+        };
+        if !self.forgotten.may_use(&shown) {
             self.counters.add(Counter::Forgotten, 1);
             return None;
         }
-        Some(Ok(kept.reply.as_ref().clone()))
+        Some(SealedAnswer { answer: Ok(kept.reply.as_ref().clone()), seal: self.forgotten.seal(shown) })
     }
 
     /// The target of that name; none when too many others are busy.
@@ -338,29 +349,30 @@ impl Inner {
         if targets.len() >= self.cfg.targets_max {
             return None;
         }
-        let target = Arc::new(Target::new(name, Arc::clone(site), &self.cfg));
+        let target = Arc::new(Target::new(name, Arc::clone(site), &self.cfg, self.stopwatch));
         targets.insert(Arc::clone(&target.name), Arc::clone(&target));
         Some(target)
     }
 
     /// Delivers answers to those who still wait, one batch per sink.
-    fn deliver(&self, answers: Vec<(Waiter, Answer)>, answering: Answering) {
+    fn deliver(&self, answers: Vec<(Waiter, SealedAnswer)>, answering: Answering) {
         if answers.is_empty() {
             return;
         }
-        let now_ms = self.clock.now_ms();
-        let wanted: Vec<(Waiter, Answer, u64)> = {
+        let now_ms = self.stopwatch.ms();
+        let wanted: Vec<(Waiter, SealedAnswer, u64)> = {
             let mut open = self.open();
-            let closed = |(waiter, answer): (Waiter, Answer)| {
+            let closed = |(waiter, answer): (Waiter, SealedAnswer)| {
                 open.close(waiter.token, answering, now_ms).map(|held_ms| (waiter, answer, held_ms))
             };
             answers.into_iter().filter_map(closed).collect()
         };
         self.counters.add(Counter::Answers, wanted.len() as u64);
-        self.counters.add(Counter::Errors, wanted.iter().filter(|(_, answer, _)| answer.is_err()).count() as u64);
+        self.counters
+            .add(Counter::Errors, wanted.iter().filter(|(_, sealed, _)| sealed.answer.is_err()).count() as u64);
         let mut sinks: Vec<(Arc<dyn AnswerSink>, Vec<Answered>)> = Vec::new();
-        for (waiter, answer, held_ms) in wanted {
-            let answered = Answered { token: waiter.token, ask_id: waiter.ask_id, answer, held_ms };
+        for (waiter, SealedAnswer { answer, seal }, held_ms) in wanted {
+            let answered = Answered { token: waiter.token, ask_id: waiter.ask_id, answer, seal, held_ms };
             match sinks.iter_mut().find(|(sink, _)| std::ptr::addr_eq(Arc::as_ptr(sink), Arc::as_ptr(&waiter.sink))) {
                 Some((_, batch)) => batch.push(answered),
                 None => sinks.push((waiter.sink, vec![answered])),

@@ -2,14 +2,27 @@
 
 use crate::breaker::{Breaker, BreakerState, Gate, Probe};
 use crate::config::LookupConfig;
-use crate::queue::{CallBounds, Entered, Entry, Queue, Taken};
+use crate::places::Health;
+use crate::queue::{CallBounds, Entered, Entry, Queue, SUSPECT_FROM, Taken};
+use crate::settle::Tally;
 use crate::site::Site;
+use crate::stopwatch::Stopwatch;
 use governor::clock::Clock as _;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
 use reqwest::header::HeaderValue;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// Calls per second, in the time that tests step.
+type Rate = RateLimiter<NotKeyed, InMemoryState, Stopwatch, NoOpMiddleware<Duration>>;
+
+/// A rate may be passed by what belongs to a fiftieth of a second, and no more: a target that comes back after a while
+/// must not meet the calls of that while at once. Below 100 calls a second they go one by one.
+const BURSTS_PER_SECOND: u32 = 50;
 
 /// One wiki, or one HTTP target.
 pub(crate) struct Target {
@@ -19,7 +32,8 @@ pub(crate) struct Target {
     pub(crate) base: String,
     /// The `Host` header, where it is not the URL's.
     pub(crate) host: Option<HeaderValue>,
-    limiter: Option<DefaultDirectRateLimiter>,
+    rate: Option<Rate>,
+    stopwatch: Stopwatch,
     state: Mutex<State>,
     pub(crate) calls: AtomicU64,
     pub(crate) failures: AtomicU64,
@@ -28,12 +42,14 @@ pub(crate) struct Target {
 pub(crate) struct State {
     pub(crate) queue: Queue,
     pub(crate) breaker: Breaker,
-    /// Calls that the target answered.
-    pub(crate) successes: u64,
+    /// What its calls say of it.
+    pub(crate) tally: Tally,
     /// Slots that are taken.
     busy: usize,
     /// Of these, the ones that have yet to look into the queue.
     looking: usize,
+    /// Of these, the ones whose calls take long.
+    long: usize,
     /// When somebody will look again by itself, in milliseconds.
     wake_at_ms: Option<u64>,
     sweep_at: usize,
@@ -46,8 +62,28 @@ const SWEEP_AT_LEAST: usize = 1_024;
 pub(crate) enum Work {
     /// A call to make.
     Call(Batch),
-    /// Nothing: the slot is free again. Somebody must look again at this time, in milliseconds, if there is one.
-    Nothing { look_again_at_ms: Option<u64> },
+    /// Too many calls in this second: the slot looks again after this long.
+    TooSoon(Duration),
+    /// Nothing.
+    Nothing(Nothing),
+}
+
+/// A slot has found nothing to do and is free again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Nothing {
+    /// Somebody must look again after this long, if at all.
+    pub(crate) look_again: Option<Duration>,
+}
+
+/// What a slot is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SlotStage {
+    /// It has yet to look into the queue.
+    Looking,
+    /// It makes a call.
+    Calling,
+    /// It was given back.
+    Free,
 }
 
 /// The questions of one call.
@@ -57,37 +93,36 @@ pub(crate) struct Batch {
     pub(crate) probe: Probe,
 }
 
+impl Batch {
+    /// Whether it is one question that has failed before, which says nothing about the target.
+    pub(crate) fn is_of_a_suspect(&self) -> bool {
+        matches!(self.taken.as_slice(), [taken] if taken.failures >= SUSPECT_FROM)
+    }
+}
+
 impl Target {
-    pub(crate) fn new(name: &str, site: Arc<Site>, cfg: &LookupConfig) -> Self {
+    pub(crate) fn new(name: &str, site: Arc<Site>, cfg: &LookupConfig, stopwatch: Stopwatch) -> Self {
         let base = site.base.clone().unwrap_or_else(|| format!("https://{name}"));
         let own_host = site.base.is_some() && !name.contains(':');
         let host = if own_host { HeaderValue::from_str(name).ok() } else { site.host.clone() };
-        let limiter = site.calls_per_second_max.map(|calls| RateLimiter::direct(Quota::per_second(calls)));
+        let rate = site.calls_per_second_max.map(|calls| RateLimiter::direct_with_clock(quota(calls), stopwatch));
         let state = State {
             queue: Queue::default(),
             breaker: Breaker::new(cfg.breaker),
-            successes: 0,
+            tally: Tally::default(),
             busy: 0,
             looking: 0,
+            long: 0,
             wake_at_ms: None,
             sweep_at: SWEEP_AT_LEAST,
         };
         let (calls, failures) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { name: name.into(), site, base, host, limiter, state: Mutex::new(state), calls, failures }
+        Self { name: name.into(), site, base, host, rate, stopwatch, state: Mutex::new(state), calls, failures }
     }
 
     /// The books. Held for bookkeeping only, never over an await.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until the rate limit lets one more call go.
-    pub(crate) async fn wait_for_rate(&self) {
-        let Some(limiter) = &self.limiter else { return };
-        while let Err(not_until) = limiter.check() {
-            let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
-            tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
-        }
     }
 
     /// Lets a question in. `departs` is called where the same question's call has left already.
@@ -103,7 +138,7 @@ impl Target {
             state.sweep_at = (state.queue.ready() * 2).max(SWEEP_AT_LEAST);
         }
         let mut entry = entry;
-        entry.successes_seen = state.successes;
+        (entry.tally_then, entry.answered_seen) = (state.tally, state.tally.answered);
         let entered = state.queue.enter(entry);
         if entered == Entered::JoinedUnderWay {
             departs();
@@ -122,29 +157,35 @@ impl Target {
         claimed
     }
 
+    /// Whether a slot that is looking for work could find a call to make. If not, the slot is free again.
+    pub(crate) fn look(&self) -> Result<Health, Nothing> {
+        let now_ms = self.stopwatch.ms();
+        let mut state = self.lock();
+        match state.gate(now_ms) {
+            Gate::Go | Gate::Probe => Ok(state.health(now_ms)),
+            Gate::NotBefore(at_ms) => Err(state.leave(now_ms, Some(at_ms))),
+            Gate::AwaitProbe => Err(state.leave(now_ms, None)),
+        }
+    }
+
     /// What a slot that is looking for work finds. `departs` is told the tokens whose asks go into the call.
     pub(crate) fn take(
         &self,
-        now_ms: u64,
         expected_bytes_max: u64,
         is_wanted: &mut dyn FnMut(u64) -> bool,
         departs: &mut dyn FnMut(u64),
     ) -> Work {
+        let now_ms = self.stopwatch.ms();
         let mut state = self.lock();
-        state.looking = state.looking.saturating_sub(1);
-        let gate = if state.queue.ready() == 0 { Gate::AwaitProbe } else { state.breaker.gate(now_ms) };
-        let (probe, revisions_max) = match gate {
+        let (probe, revisions_max) = match state.gate(now_ms) {
             Gate::Go => (Probe::No, crate::config::REVISIONS_PER_CALL_MAX),
             Gate::Probe => (Probe::Yes, 1),
-            Gate::NotBefore(at_ms) => {
-                state.busy = state.busy.saturating_sub(1);
-                return Work::Nothing { look_again_at_ms: state.wake_wanted(at_ms) };
-            }
-            Gate::AwaitProbe => {
-                state.busy = state.busy.saturating_sub(1);
-                return Work::Nothing { look_again_at_ms: None };
-            }
+            Gate::NotBefore(at_ms) => return Work::Nothing(state.leave(now_ms, Some(at_ms))),
+            Gate::AwaitProbe => return Work::Nothing(state.leave(now_ms, None)),
         };
+        if let Some(wait) = self.rate.as_ref().and_then(|rate| too_soon(rate, self.stopwatch)) {
+            return Work::TooSoon(wait);
+        }
         let bounds = CallBounds { revisions_max, expected_bytes_max };
         let mut taken = state.queue.take(bounds, is_wanted);
         // Nothing taken, but more to look at: what was looked at is not wanted any more.
@@ -152,15 +193,24 @@ impl Target {
             taken = state.queue.take(bounds, is_wanted);
         }
         if taken.is_empty() {
-            if probe == Probe::Yes {
-                state.breaker.probe_unused(now_ms);
-            }
-            state.busy = state.busy.saturating_sub(1);
-            return Work::Nothing { look_again_at_ms: None };
+            return Work::Nothing(state.leave(now_ms, None));
         }
+        state.breaker.begin(now_ms, probe);
+        state.looking = state.looking.saturating_sub(1);
         taken.iter().flat_map(|taken| state.queue.tokens(taken.id)).for_each(departs);
         self.calls.fetch_add(1, Ordering::Relaxed);
         Work::Call(Batch { taken, probe })
+    }
+
+    /// A call of this target takes long from now on.
+    pub(crate) fn begin_long(&self) {
+        self.lock().long += 1;
+    }
+
+    /// A call that took long is over.
+    pub(crate) fn end_long(&self) {
+        let mut state = self.lock();
+        state.long = state.long.saturating_sub(1);
     }
 
     /// The slot's call is over; it looks for work again.
@@ -181,17 +231,51 @@ impl Target {
 }
 
 impl State {
-    /// Remembers that somebody looks again at `at_ms`; none when somebody already does, early enough.
-    fn wake_wanted(&mut self, at_ms: u64) -> Option<u64> {
-        if self.wake_at_ms.is_some_and(|planned_ms| planned_ms <= at_ms) {
-            return None;
+    /// Whether a call may go now. Where nothing is ready, none needs to.
+    fn gate(&self, now_ms: u64) -> Gate {
+        if self.queue.ready() == 0 { Gate::AwaitProbe } else { self.breaker.gate(now_ms) }
+    }
+
+    /// Frees a slot that was looking for work. Whoever frees it wakes another one at `wake_at_ms`, unless somebody does
+    /// already, early enough.
+    fn leave(&mut self, now_ms: u64, wake_at_ms: Option<u64>) -> Nothing {
+        self.busy = self.busy.saturating_sub(1);
+        self.looking = self.looking.saturating_sub(1);
+        let planned_ms = self.wake_at_ms.unwrap_or(u64::MAX);
+        let wake_at_ms = wake_at_ms.filter(|at_ms| *at_ms < planned_ms);
+        self.wake_at_ms = wake_at_ms.or(self.wake_at_ms);
+        Nothing { look_again: wake_at_ms.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms))) }
+    }
+
+    /// Frees a slot whose task has failed.
+    pub(crate) fn give_up(&mut self, stage: SlotStage) {
+        self.busy = self.busy.saturating_sub(1);
+        if stage == SlotStage::Looking {
+            self.looking = self.looking.saturating_sub(1);
         }
-        self.wake_at_ms = Some(at_ms);
-        Some(at_ms)
+    }
+
+    /// How the target is.
+    fn health(&self, now_ms: u64) -> Health {
+        let well = self.long == 0 && self.breaker.state(now_ms) == BreakerState::Closed;
+        if well { Health::Well } else { Health::Strained }
     }
 
     /// Slots that are taken.
     pub(crate) fn busy(&self) -> usize {
         self.busy
     }
+}
+
+/// So many calls a second, and hardly more at once.
+fn quota(calls: NonZeroU32) -> Quota {
+    let burst = NonZeroU32::new(calls.get() / BURSTS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
+    Quota::per_second(calls).allow_burst(burst)
+}
+
+/// Counts a call against the rate, or says how long it has to wait for that.
+fn too_soon(rate: &Rate, stopwatch: Stopwatch) -> Option<Duration> {
+    let not_until = rate.check().err()?;
+    // Timers tick in milliseconds.
+    Some(not_until.wait_time_from(stopwatch.now()).max(Duration::from_millis(1)))
 }

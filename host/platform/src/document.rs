@@ -2,6 +2,7 @@
 //! once and written once; what no edit touched is written as the bytes that came in, so numbers keep their text.
 //! The envelope (`envelope`) and the facts that the host reads (`facts`) are built on it and live elsewhere.
 
+mod budget;
 mod draft;
 mod edit;
 mod error;
@@ -12,6 +13,7 @@ mod scan;
 mod source;
 mod value;
 
+pub use budget::EditBudget;
 pub(crate) use edit::Editor;
 pub use error::{DecodeError, EditError};
 pub(crate) use part::{Member, Part};
@@ -24,7 +26,7 @@ use bytes::Bytes;
 use draft::Draft;
 use index::Indexer;
 use millrace_flow::blob::Piece;
-use millrace_flow::outcome::{Change, Edit};
+use millrace_flow::outcome::Edit;
 use part::PartRef;
 use source::Source;
 use std::sync::Arc;
@@ -145,7 +147,7 @@ impl Document {
     /// The first edit that breaks a rule of the contract; nothing of this document changes then.
     pub fn patch(&self, edits: &[Edit], seen: &Projection) -> Result<Self, EditError> {
         let mut editor = Editor::new(self);
-        editor.apply(edits, seen)?;
+        editor.apply(edits, seen, &mut EditBudget::default())?;
         Ok(editor.finish())
     }
 
@@ -176,14 +178,4 @@ impl Document {
 
 fn whole(source: &Source) -> u32 {
     u32::try_from(source.text.len()).unwrap_or(u32::MAX)
-}
-
-impl Editor<'_> {
-    /// Applies `edits` in their order. See [`Document::patch`].
-    pub(crate) fn apply(&mut self, edits: &[Edit], seen: &Projection) -> Result<(), EditError> {
-        edits.iter().try_for_each(|edit| match &edit.change {
-            Change::Set(pieces) => self.set(&edit.path, pieces, seen),
-            Change::Remove => self.remove(&edit.path),
-        })
-    }
 }

@@ -1,7 +1,7 @@
 //! The envelope: makes an emission a record for Kafka. What the host says of an event (`$schema`, `meta`, key, headers,
 //! timestamp) is put in here; checking an event against its schema comes in between.
 
-use crate::document::{DecodeError, DecodeLimits, Document, EditError, Editor, Member, Part, Value};
+use crate::document::{DecodeError, DecodeLimits, Document, EditBudget, EditError, Editor, Member, Part, Value};
 use crate::identity::{Origin, meta_id};
 use crate::key::{self, KeyField};
 use crate::projection::Projection;
@@ -69,7 +69,9 @@ impl CheckError {
     /// What it counts as.
     pub fn cause(&self) -> Cause {
         match self {
-            Self::TooLarge { .. } | Self::Document(DecodeError::TooLarge { .. }) => Cause::OutputTooLarge,
+            Self::TooLarge { .. }
+            | Self::Document(DecodeError::TooLarge { .. })
+            | Self::Edit(EditError::TooLarge { .. }) => Cause::OutputTooLarge,
             _ => Cause::OutputInvalid,
         }
     }
@@ -82,9 +84,23 @@ const META_OF_OTHERS: [&str; 4] = ["topic", "partition", "offset", "key"];
 /// What a derived event has in common with its cause.
 const META_CARRIED: [&str; 3] = ["request_id", "domain", "uri"];
 
-/// Makes `emission`, the one at `index` (from 0) of its outcome, a record of `stream`.
+/// What an output is made from beside its emission: the event that the plugin was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// The input document; none for a tombstone.
+    pub document: Option<&'a Document>,
+    /// The projection by which the plugin got it.
+    pub seen: &'a Projection,
+    /// Where its record came from.
+    pub origin: &'a Origin<'a>,
+}
+
+/// How many changes the envelope makes to a document.
+const STAMP_CHANGES: usize = 12;
+
+/// Makes `emission`, the one at `index` (from 0) of its outcome, a record of `stream`. All emissions of an outcome share
+/// `budget`.
 ///
-/// `input` is the input document, none for a tombstone; `seen` is the projection by which the plugin got it.
 /// Set whatever the plugin says: `$schema`, `meta.stream`, `meta.id`, `meta.dt` (`now_ms`). Dropped: `meta.topic`,
 /// `meta.partition`, `meta.offset`, `meta.key`. All else in `meta` stays; a new document that lacks them gets the
 /// input's `dt`, `meta.request_id`, `meta.domain` and `meta.uri`. The record's timestamp is the event's `dt`, or the
@@ -93,14 +109,14 @@ const META_CARRIED: [&str; 3] = ["request_id", "domain", "uri"];
 /// # Errors
 /// The first rule that the emission breaks; see [`CheckError`].
 pub fn build_output(
-    input: Option<&Document>,
-    seen: &Projection,
+    given: &Given<'_>,
     emission: Emission,
     index: u32,
     stream: &OutputStream,
-    origin: &Origin<'_>,
     now_ms: u64,
+    budget: &mut EditBudget,
 ) -> Result<OutputRecord, CheckError> {
+    let Given { document: input, seen, origin } = *given;
     let headers = headers(emission.headers, index, origin)?;
     let stamp = Stamp { stream, id: meta_id(origin, &stream.stream, index), now_ms };
     let document = match &emission.document {
@@ -120,7 +136,8 @@ pub fn build_output(
         EmittedDocument::Patch(edits) => {
             let input = input.ok_or(CheckError::PatchOfTombstone)?;
             let mut editor = Editor::new(input);
-            editor.apply(edits, seen)?;
+            editor.look(STAMP_CHANGES, budget)?;
+            editor.apply(edits, seen, budget)?;
             stamp.put(&mut editor, None)?;
             editor.finish()
         }

@@ -8,6 +8,7 @@ use crate::time;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use millrace_flow::display::drives_display;
 use millrace_flow::json_text;
 use millrace_flow::outcome::Failure;
 use millrace_flow::record::{Header, OutputRecord};
@@ -239,9 +240,9 @@ fn fitting(text: &str, bytes_max: usize) -> &str {
 
 /// The message with control characters made visible: people read it on terminals, and a plugin wrote it.
 fn visible(message: &str) -> Cow<'_, str> {
-    if !message.contains(char::is_control) {
+    if !message.contains(drives_display) {
         return Cow::Borrowed(message);
     }
-    let show = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let show = |c: char| if drives_display(c) { c.escape_default().to_string() } else { c.to_string() };
     Cow::Owned(message.chars().take(MESSAGE_BYTES_MAX).map(show).collect())
 }

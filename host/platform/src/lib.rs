@@ -15,8 +15,8 @@ mod pointer;
 mod projection;
 mod time;
 
-pub use document::{DecodeError, DecodeLimits, Document, EditError, Elements, Key, Kind, Members, Value};
-pub use envelope::{CheckError, OutputStream, build_output};
+pub use document::{DecodeError, DecodeLimits, Document, EditBudget, EditError, Elements, Key, Kind, Members, Value};
+pub use envelope::{CheckError, Given, OutputStream, build_output};
 pub use error_event::{ERROR_EVENT_BYTES_LEAST, ErrorStream, build_error_event};
 pub use facts::{Conceals, EventFacts};
 pub use identity::{Origin, meta_id};

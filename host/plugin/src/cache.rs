@@ -3,7 +3,8 @@
 //!
 //! A file is named by the engine's settings and version and by the plugin's digest, and begins with a MAC under a key
 //! that lies in the same directory. The directory must be private to the host's user: whoever can write to it could
-//! run code in the host. What does not verify is compiled again.
+//! run code in the host. What does not verify is compiled again, and a disk without room costs compiling at every start:
+//! neither keeps a host from working.
 
 use crate::digest::Digest;
 use crate::error::PluginError;
@@ -40,16 +41,22 @@ pub(crate) struct CodeCache {
 }
 
 impl CodeCache {
-    /// Opens the directory, which is made if it is missing.
-    pub(crate) fn open(dir: PathBuf, wasm: &wasmtime::Engine) -> Result<Self, PluginError> {
+    /// Opens the directory, which is made if it is missing. None: its disk has no room for it, so nothing is kept.
+    pub(crate) fn open(dir: PathBuf, wasm: &wasmtime::Engine) -> Result<Option<Self>, PluginError> {
         let refuse = |message: String| PluginError::Cache { path: dir.clone(), message };
         let made = fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&dir);
-        made.map_err(|error| refuse(error.to_string()))?;
-        let key = read_or_make_key(&dir).map_err(|error| refuse(format!("its key: {error}")))?;
+        let key = match made.and_then(|()| read_or_make_key(&dir)) {
+            Ok(key) => key,
+            Err(error) if has_no_room(&error) => {
+                tracing::warn!(dir = %dir.display(), %error, "Compiled plugins cannot be kept; every start compiles.");
+                return Ok(None);
+            }
+            Err(error) => return Err(refuse(error.to_string())),
+        };
         check_private(&dir).map_err(refuse)?;
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let engine = format!("{:016x}", hasher.hash_one(HashOf(wasm)));
-        Ok(Self { dir, key, engine })
+        Ok(Some(Self { dir, key, engine }))
     }
 
     /// The compiled plugin, if it is there and verifies.
@@ -130,6 +137,12 @@ fn deserialize(wasm: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Compone
     unsafe { Component::deserialize(wasm, code) }
 }
 
+/// Whether an error is the disk's and passes when there is room again. Anything else is a mistake that people correct.
+fn has_no_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+}
+
 /// The key, made at the first use. Two hosts that start at once agree: the file is linked in whole, or not at all.
 fn read_or_make_key(dir: &Path) -> io::Result<[u8; MAC_BYTES]> {
     let path = dir.join(KEY_FILE);
@@ -144,9 +157,14 @@ fn read_or_make_key(dir: &Path) -> io::Result<[u8; MAC_BYTES]> {
     let mut key = [0; MAC_BYTES];
     File::open("/dev/urandom")?.read_exact(&mut key)?;
     let temporary = dir.join(format!("{KEY_FILE}.{}", std::process::id()));
-    create_private(&temporary)?.write_all(&key)?;
-    let linked = fs::hard_link(&temporary, &path);
-    fs::remove_file(&temporary)?;
+    let written = create_private(&temporary).and_then(|mut file| {
+        file.write_all(&key)?;
+        // A key that is linked is whole, also after the machine has lost its power.
+        file.sync_all()
+    });
+    let linked = written.and_then(|()| fs::hard_link(&temporary, &path));
+    // It may not even have been made; the error that counts is the first.
+    drop(fs::remove_file(&temporary));
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_or_make_key(dir),
         linked => linked.map(|()| key),
@@ -187,7 +205,7 @@ mod tests {
     fn check(damage: impl FnOnce(&mut Vec<u8>), found: bool) {
         let dir = tempfile::tempdir().unwrap();
         let wasm = engine();
-        let cache = CodeCache::open(dir.path().join("code"), &wasm).unwrap();
+        let cache = CodeCache::open(dir.path().join("code"), &wasm).unwrap().unwrap();
         let bytes = wat::parse_str("(component)").unwrap();
         let digest = Digest::of(&bytes);
         cache.put(&digest, &Component::new(&wasm, &bytes).unwrap());
@@ -195,7 +213,7 @@ mod tests {
         let mut file = fs::read(&path).unwrap();
         damage(&mut file);
         fs::write(&path, &file).unwrap();
-        let reopened = CodeCache::open(dir.path().join("code"), &wasm).unwrap();
+        let reopened = CodeCache::open(dir.path().join("code"), &wasm).unwrap().unwrap();
         assert_eq!(reopened.get(&wasm, &digest).is_some(), found);
     }
 
@@ -216,7 +234,7 @@ mod tests {
     fn code_of_another_plugin_does_not_verify_under_this_name() {
         let dir = tempfile::tempdir().unwrap();
         let wasm = engine();
-        let cache = CodeCache::open(dir.path().join("code"), &wasm).unwrap();
+        let cache = CodeCache::open(dir.path().join("code"), &wasm).unwrap().unwrap();
         let bytes = wat::parse_str("(component)").unwrap();
         let (digest, other) = (Digest::of(&bytes), Digest::of(b"other"));
         cache.put(&digest, &Component::new(&wasm, &bytes).unwrap());
@@ -231,5 +249,16 @@ mod tests {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let refused = CodeCache::open(dir.path().to_owned(), &engine());
         assert!(matches!(refused, Err(PluginError::Cache { .. })));
+    }
+
+    #[test]
+    fn only_a_disk_without_room_is_passed_over() {
+        use io::ErrorKind::{NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        for kind in [StorageFull, QuotaExceeded, ReadOnlyFilesystem] {
+            assert!(has_no_room(&kind.into()), "{kind}");
+        }
+        for kind in [NotADirectory, PermissionDenied] {
+            assert!(!has_no_room(&kind.into()), "{kind}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::seat::Seat;
 use crate::transcript::EXCHANGES_PER_ASK_MAX;
 use crate::view::BrokenRule;
+use millrace_flow::blob::Piece;
 use millrace_flow::lookup::Ask;
 use millrace_flow::outcome::Outcome;
 use rustc_hash::FxHashMap;
@@ -60,7 +61,7 @@ impl TurnCheck<'_> {
             }
             let verdict = match output {
                 Output::Done(done) => self.done(ticket, done),
-                Output::Ask(ask) => self.ask(ticket, ask, &verdicts),
+                Output::Ask(ask) => self.ask(ticket, ask),
             };
             verdicts.push(verdict.map_err(|broken| self.failed(ticket, broken))?);
         }
@@ -76,31 +77,36 @@ impl TurnCheck<'_> {
         Ok(Verdict::Done(ticket, self.reader().outcome(ticket.0, done.outcome)?))
     }
 
-    fn ask(&mut self, ticket: Ticket, ask: SaidAsk, verdicts: &[Verdict]) -> Result<Verdict, BrokenRule> {
+    fn ask(&mut self, ticket: Ticket, ask: SaidAsk) -> Result<Verdict, BrokenRule> {
         let (id, limits) = (ask.id, self.limits);
         let open = self.open(ticket)?;
-        let said_now = open.staged > 0
-            && verdicts.iter().any(|v| matches!(v, Verdict::Ask(other, said) if *other == ticket && said.id == id));
-        if said_now || open.transcript.uses(id) {
+        if open.staged.contains(&id) || open.transcript.uses(id) {
             return Err(BrokenRule(format!(
                 "ticket {ticket} used the number {id} for two asks; a number is used once"
             )));
         }
-        open.staged += 1;
-        if open.transcript.open() + open.staged > limits.asks_open_max {
+        open.staged.push(id);
+        let staged = open.staged.len();
+        if open.transcript.open() + staged > limits.asks_open_max {
             let asks_open_max = limits.asks_open_max;
             return Err(BrokenRule(format!(
                 "ticket {ticket} has more than {asks_open_max} open asks; await some first"
             )));
         }
         let exchanges_max = limits.asks_total_max.saturating_mul(EXCHANGES_PER_ASK_MAX);
-        if open.transcript.asked() + open.staged > limits.asks_total_max
-            || open.transcript.len() + open.staged > exchanges_max
-        {
+        if open.transcript.asked() + staged > limits.asks_total_max || open.transcript.len() + staged > exchanges_max {
             let asks_total_max = limits.asks_total_max;
             return Err(BrokenRule(format!("ticket {ticket} asked more than {asks_total_max} times: does it loop?")));
         }
-        Ok(Verdict::Ask(ticket, self.reader().ask(ask)?))
+        let ask = self.reader().ask(ask)?;
+        let bytes = ask.body.iter().map(Piece::held).fold(ask.params.len(), usize::saturating_add);
+        let open = self.open(ticket)?;
+        open.ask_bytes = open.ask_bytes.saturating_add(bytes);
+        if open.ask_bytes > limits.asks_bytes_max {
+            let bytes_max = limits.asks_bytes_max;
+            return Err(BrokenRule(format!("the asks of ticket {ticket} have more than {bytes_max} bytes in all")));
+        }
+        Ok(Verdict::Ask(ticket, ask))
     }
 
     /// The ticket, if the instance was given it.

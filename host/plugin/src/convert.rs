@@ -87,7 +87,13 @@ impl Reader<'_> {
                 "the params of ask {id} of ticket {ticket} have more than {bytes_max} bytes"
             )));
         }
-        Ok(Ask { id, kind, params, body: self.pieces(ticket, body)? })
+        let body = self.pieces(ticket, body)?;
+        let body_bytes = body.iter().map(Piece::held).fold(0_usize, usize::saturating_add);
+        if body_bytes > self.limits.ask_body_bytes_max || body.len() > self.limits.parts_max {
+            let bytes_max = self.limits.ask_body_bytes_max;
+            return Err(BrokenRule(format!("the body of ask {id} of ticket {ticket} has more than {bytes_max} bytes")));
+        }
+        Ok(Ask { id, kind, params, body })
     }
 
     /// An outcome.
@@ -109,6 +115,13 @@ impl Reader<'_> {
         if emissions.len() > self.limits.emissions_max {
             let emissions_max = self.limits.emissions_max;
             return Err(BrokenRule(format!("ticket {ticket} emitted more than {emissions_max} events")));
+        }
+        let parts_max = self.limits.parts_max;
+        if emissions.iter().map(parts).fold(0_usize, usize::saturating_add) > parts_max {
+            return Err(BrokenRule(format!(
+                "ticket {ticket} emitted more than {parts_max} edits, pieces and headers in all; join pieces, or emit a \
+                 whole document instead of edits"
+            )));
         }
         emissions.into_iter().map(|emission| self.emission(ticket, emission)).collect()
     }
@@ -148,6 +161,20 @@ impl Reader<'_> {
         };
         pieces.into_iter().map(piece).collect()
     }
+}
+
+/// How many edits, pieces and headers an emission has.
+fn parts(emission: &wit::Emission) -> usize {
+    let of_edit = |edit: &wit::Edit| match &edit.change {
+        wit::Change::Set(pieces) => 1 + pieces.len(),
+        wit::Change::Remove => 1,
+    };
+    let of_document = match &emission.document {
+        wit::Document::Whole(pieces) => pieces.len(),
+        wit::Document::Patch(edits) => edits.iter().map(of_edit).sum(),
+        wit::Document::Tombstone => 0,
+    };
+    of_document + emission.headers.len()
 }
 
 fn header(header: wit::HeaderResult) -> Header {

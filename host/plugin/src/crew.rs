@@ -1,5 +1,5 @@
-//! Every instance of one plugin version with one settings text, on one thread: which ticket sits where, what each turn
-//! is told, and what its answers change. What happens when a turn fails is in `containment.rs`.
+//! Every instance of one plugin version with one settings text, on one thread: what each turn is told, and what its
+//! answers change. Which ticket sits where is in `seating.rs`, and what happens when a turn fails in `containment.rs`.
 
 use crate::bindings::types as wit;
 use crate::check::{FailedTurn, TurnCheck, Verdict};
@@ -9,14 +9,18 @@ use crate::event::{Effect, Event, FaultKind, GuestFault, Payload, Ticket};
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::loader::Plugin;
+use crate::memory::Share;
+use crate::pace::Pace;
 use crate::report::Report;
 use crate::seat::{Purpose, Seat, Told};
 use crate::transcript::{Asked, Transcript};
-use millrace_flow::lookup::{Answer, Ask};
+use cpu_time::ThreadTime;
+use millrace_flow::lookup::{Ask, Reply, SealedAnswer};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The next ticket's number, of all crews: answers find their ticket by it, also when another crew of the same pipeline
 /// runs on another thread, or ran before.
@@ -26,7 +30,7 @@ static NEXT_TICKET: AtomicU64 = AtomicU64::new(1);
 /// guest's 512 KiB beside the host's frames: the ordinary 2 MiB do.
 pub struct Crew {
     pub(crate) plugin: Plugin,
-    settings: Arc<str>,
+    pub(crate) settings: Arc<str>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) tickets: FxHashMap<Ticket, OpenTicket>,
     pub(crate) seats: Vec<Option<Seat>>,
@@ -34,10 +38,23 @@ pub struct Crew {
     pub(crate) waiting: VecDeque<Ticket>,
     /// Tickets that wait for an instance of their own.
     pub(crate) suspects: VecDeque<Ticket>,
+    /// Tickets whose answers have more bytes than may be kept.
+    overfull: Vec<Ticket>,
     /// What was said under no ticket.
     pub(crate) loose: Report,
+    /// Instances thrown away since somebody asked.
+    pub(crate) lost: u64,
+    /// When an instance that was thrown away was last told of.
+    pub(crate) told_of_loss_ms: Option<u64>,
+    /// The clock of the current round.
+    pub(crate) now_ms: u64,
+    /// Instances that may still be started in the current round.
+    pub(crate) starts_left: usize,
     /// The inputs of the current turn; kept for its memory.
     batch: Vec<Told>,
+    /// The instance that the next round begins with.
+    next_slot: usize,
+    pace: Pace,
 }
 
 /// One event in flight.
@@ -55,8 +72,14 @@ pub(crate) struct OpenTicket {
     quiet: bool,
     /// Whether the turn that is being checked ended it.
     pub(crate) ended: bool,
-    /// Its asks in the turn that is being checked.
-    pub(crate) staged: usize,
+    /// The numbers of its asks in the turn that is being checked.
+    pub(crate) staged: Vec<u32>,
+    /// The bytes of its asks in the current run.
+    pub(crate) ask_bytes: usize,
+    /// The bytes of its answers.
+    answer_bytes: usize,
+    /// Whether it waits for an instance that need not share the pipeline's memory.
+    pub(crate) needs_memory: bool,
     /// How often an instance failed while this ticket was one of its turn's.
     pub(crate) suspected: u32,
 }
@@ -72,7 +95,10 @@ impl OpenTicket {
             given: false,
             quiet: false,
             ended: false,
-            staged: 0,
+            staged: Vec::new(),
+            ask_bytes: 0,
+            answer_bytes: 0,
+            needs_memory: false,
             suspected: 0,
         }
     }
@@ -86,7 +112,8 @@ impl OpenTicket {
         self.given = false;
         self.quiet = false;
         self.ended = false;
-        self.staged = 0;
+        self.staged.clear();
+        self.ask_bytes = 0;
     }
 }
 
@@ -108,7 +135,7 @@ impl Crew {
     /// The plugin refuses its settings, or fails before it saw an event.
     pub fn new(plugin: &Plugin, settings: &str, limits: Limits) -> Result<Self, PluginError> {
         let limits = Arc::new(limits);
-        let first = Instance::start(plugin, settings, &limits)?;
+        let first = Instance::start(plugin, settings, &limits, Share::Own)?;
         Ok(Self {
             plugin: plugin.clone(),
             settings: settings.into(),
@@ -117,8 +144,15 @@ impl Crew {
             seats: vec![Some(Seat::new(first, Purpose::Shared))],
             waiting: VecDeque::new(),
             suspects: VecDeque::new(),
+            overfull: Vec::new(),
             loose: Report::default(),
+            lost: 0,
+            told_of_loss_ms: None,
+            now_ms: 0,
+            starts_left: 0,
             batch: Vec::new(),
+            next_slot: 0,
+            pace: Pace::default(),
         })
     }
 
@@ -131,9 +165,16 @@ impl Crew {
     }
 
     /// Takes the answer to the ask that [`Effect::Ask`] numbered `ask`. One to a ticket that is over, a second one, and
-    /// one to a question that a re-run no longer asks are ignored.
-    pub fn answer(&mut self, ticket: Ticket, ask: u32, answer: Answer) {
+    /// one to a question that a re-run no longer asks are ignored. It is given to the plugin, in this run and in every
+    /// re-run, only as long as its seal holds; after that the question is an [`Effect::Ask`] again. A ticket with too many
+    /// bytes of answers fails in the next [`Crew::run`].
+    pub fn answer(&mut self, ticket: Ticket, ask: u32, answer: impl Into<SealedAnswer>) {
         let Some(open) = self.tickets.get_mut(&ticket) else { return };
+        let answer = answer.into();
+        open.answer_bytes = open.answer_bytes.saturating_add(answer.answer.as_ref().map_or(0, Reply::held));
+        if open.answer_bytes > self.limits.answers_bytes_max {
+            return self.overfull.push(ticket);
+        }
         if let (true, Place::Seated(slot)) = (open.transcript.answer(ask, answer), open.place)
             && let Some(Some(seat)) = self.seats.get_mut(slot)
         {
@@ -156,21 +197,32 @@ impl Crew {
         }
     }
 
-    /// One round: events find their instances, and every instance with inputs takes one turn. What comes of it is
-    /// appended to `effects`. Faults of the plugin are contained here.
-    pub fn run(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+    /// One round: events find their instances, and instances with inputs take one turn each, until `slice` of CPU time is
+    /// used up; the next round goes on with those that had none. At least one turn is taken. What comes of it is appended
+    /// to `effects`. Faults of the plugin are contained here.
+    pub fn run(&mut self, now_ms: u64, slice: Duration, effects: &mut Vec<Effect>) {
+        let began = ThreadTime::now();
+        self.now_ms = now_ms;
+        self.starts_left = self.limits.starts_max.max(1);
+        self.fail_overfull(effects);
         self.seat_suspects(effects);
         self.seat_waiting(effects);
-        for slot in 0..self.seats.len() {
-            self.take_turn(slot, now_ms, effects);
+        let first = self.next_slot;
+        for step in 0..self.seats.len() {
+            let slot = (first + step) % self.seats.len();
+            if self.take_turn(slot, now_ms, slice, effects) && began.elapsed() >= slice {
+                self.next_slot = slot + 1;
+                break;
+            }
         }
         self.retire_idle();
     }
 
     /// Whether [`Crew::run`] has anything to do.
     pub fn has_work(&self) -> bool {
-        let to_seat = !self.waiting.is_empty() || (!self.suspects.is_empty() && self.quarantine_room() > 0);
-        to_seat || self.seats.iter().flatten().any(Seat::has_work)
+        let to_seat = (!self.waiting.is_empty() && (self.seat_with_room(0).is_some() || self.may_share()))
+            || (!self.suspects.is_empty() && self.quarantine_room() > 0);
+        to_seat || !self.overfull.is_empty() || self.seats.iter().flatten().any(Seat::has_work)
     }
 
     /// The tickets that are not over.
@@ -183,69 +235,41 @@ impl Crew {
         self.seats.iter().flatten().count()
     }
 
+    /// The instances that were thrown away since the last call because a turn of theirs failed.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
     /// What the plugin said under no ticket since the last call. Unlike a ticket's, it counts at once.
     pub fn take_report(&mut self) -> Report {
         std::mem::take(&mut self.loose)
     }
 
-    /// Finds a seat for every waiting ticket: at the first shared instance with room, else at a new one.
-    fn seat_waiting(&mut self, effects: &mut Vec<Effect>) {
-        let mut from = 0;
-        while let Some(ticket) = self.waiting.pop_front() {
-            if !self.tickets.contains_key(&ticket) {
-                continue;
-            }
-            let has_room = |seat: &Option<Seat>| {
-                let seat = seat.as_ref().filter(|seat| seat.purpose == Purpose::Shared);
-                seat.is_some_and(|seat| seat.occupied() < self.limits.tickets_max)
-            };
-            let found = self.seats.iter().skip(from).position(has_room).map(|at| from + at);
-            match found.map_or_else(|| self.open_seat(Purpose::Shared), Ok) {
-                Ok(slot) => {
-                    from = slot;
-                    self.sit(ticket, slot);
-                }
-                Err(error) => self.give_up(ticket, GuestFault::new(FaultKind::Start, error.to_string()), effects),
-            }
+    /// Ends the tickets whose answers have too many bytes: the plugin asks for more than the host keeps for it.
+    fn fail_overfull(&mut self, effects: &mut Vec<Effect>) {
+        for ticket in std::mem::take(&mut self.overfull) {
+            let message = format!(
+                "the answers to its lookups have more than {} bytes in all; ask for less, or raise `limits.plugin.answers`",
+                self.limits.answers_bytes_max
+            );
+            self.give_up(ticket, GuestFault::new(FaultKind::Rule, message), effects);
         }
     }
 
-    /// Starts an instance and returns its slot.
-    pub(crate) fn open_seat(&mut self, purpose: Purpose) -> Result<usize, PluginError> {
-        let instance = Instance::start(&self.plugin, &self.settings, &self.limits)?;
-        let seat = Seat::new(instance, purpose);
-        match self.seats.iter_mut().enumerate().find(|(_, place)| place.is_none()) {
-            Some((slot, place)) => {
-                *place = Some(seat);
-                Ok(slot)
-            }
-            None => {
-                self.seats.push(Some(seat));
-                Ok(self.seats.len() - 1)
-            }
-        }
-    }
-
-    /// Puts a ticket to the instance at `slot`.
-    pub(crate) fn sit(&mut self, ticket: Ticket, slot: usize) {
-        if let (Some(open), Some(Some(seat))) = (self.tickets.get_mut(&ticket), self.seats.get_mut(slot)) {
-            open.place = Place::Seated(slot);
-            seat.instance.view_mut().enter(ticket.0);
-            seat.events.push_back(ticket);
-        }
-    }
-
-    /// One turn of the instance at `slot`, if it has anything to do.
-    fn take_turn(&mut self, slot: usize, now_ms: u64, effects: &mut Vec<Effect>) {
-        let Some(Some(seat)) = self.seats.get_mut(slot) else { return };
+    /// One turn of the instance at `slot`; false where it has nothing to do.
+    fn take_turn(&mut self, slot: usize, now_ms: u64, slice: Duration, effects: &mut Vec<Effect>) -> bool {
+        let Some(Some(seat)) = self.seats.get_mut(slot) else { return false };
         if !seat.has_work() {
-            return;
+            return false;
         }
         let mut batch = std::mem::take(&mut self.batch);
-        seat.take_batch(self.limits.inputs_max, &mut batch);
+        seat.take_batch(self.pace.inputs(slice).min(self.limits.inputs_max), &mut batch);
+        batch.retain(|told| may_tell(*told, &mut self.tickets, effects));
         let quiet = std::mem::take(&mut seat.quiet);
         batch.retain(|told| prepare(*told, seat, &mut self.tickets, &self.limits));
+        let began = ThreadTime::now();
         let said = call(seat, &self.tickets, &batch, now_ms, &self.limits);
+        self.pace.observe(batch.len(), began.elapsed());
         let (tickets, describe) = (&mut self.tickets, self.plugin.describe());
         let checked = said
             .map_err(FailedTurn::from)
@@ -259,6 +283,7 @@ impl Crew {
             Err(failed) => self.contain(slot, failed, &batch, &quiet, effects),
         }
         self.batch = batch;
+        true
     }
 
     /// Makes what a turn said so.
@@ -275,7 +300,7 @@ impl Crew {
                 Verdict::Ask(ticket, ask) => {
                     // A ticket that ended in this turn has withdrawn its asks already.
                     let Some(open) = self.tickets.get_mut(&ticket).filter(|open| !open.ended) else { continue };
-                    open.staged = 0;
+                    open.staged.clear();
                     match open.transcript.ask(ask.clone()) {
                         Asked::Afresh(id) => effects.push(Effect::Ask { ticket, ask: Ask { id, ..ask } }),
                         Asked::Pending => {}
@@ -320,7 +345,7 @@ impl Crew {
         let report = match open.place {
             Place::Seated(slot) => self.seats.get_mut(slot).and_then(Option::as_mut).map(|seat| {
                 let blobs = self.tickets.get(&ticket).map(|open| open.blobs.as_slice()).unwrap_or_default();
-                seat.instance.view_mut().leave(ticket.0, blobs)
+                seat.instance.view_mut().leave(ticket.0, blobs).without_metrics()
             }),
             Place::Waiting | Place::Suspected => None,
         };
@@ -342,26 +367,19 @@ impl Crew {
             self.loose.merge(said, &self.limits);
         }
     }
+}
 
-    /// Ends an instance that holds nothing, once the others have room for as many tickets as it would take.
-    fn retire_idle(&mut self) {
-        if self.seats.len() <= 1 {
-            return;
+/// Whether an input may be given to the plugin. An answer that shows what was forgotten since may not: it is asked for
+/// anew.
+fn may_tell(told: Told, tickets: &mut FxHashMap<Ticket, OpenTicket>, effects: &mut Vec<Effect>) -> bool {
+    let Told::Answer(ticket, number) = told else { return true };
+    let forbidden = tickets.get_mut(&ticket).and_then(|open| open.transcript.withdraw_forbidden(number));
+    match forbidden {
+        Some(ask) => {
+            effects.push(Effect::Ask { ticket, ask });
+            false
         }
-        let shared = || self.seats.iter().flatten().filter(|seat| seat.purpose == Purpose::Shared);
-        let count = shared().count();
-        let room: usize = shared().map(|seat| self.limits.tickets_max.saturating_sub(seat.occupied())).sum();
-        if count <= 1 || room < 2 * self.limits.tickets_max {
-            return;
-        }
-        let is_idle = |seat: &&mut Option<Seat>| {
-            let seat = seat.as_ref().filter(|seat| seat.purpose == Purpose::Shared);
-            seat.is_some_and(|seat| seat.occupied() == 0 && !seat.has_work())
-        };
-        // The last one, so that the first ones stay full.
-        if let Some(place) = self.seats.iter_mut().rev().find(is_idle) {
-            *place = None;
-        }
+        None => true,
     }
 }
 
@@ -384,7 +402,7 @@ fn prepare(told: Told, seat: &mut Seat, tickets: &mut FxHashMap<Ticket, OpenTick
             let Some(open) = tickets.get_mut(&ticket) else { return false };
             open.transcript.deliver();
             let Some(exchange) = open.transcript.exchange_mut(number) else { return false };
-            let Some(Ok(reply)) = &exchange.answer else { return true };
+            let Some(Ok(reply)) = exchange.answer.as_ref().map(|sealed| &sealed.answer) else { return true };
             if reply.document.len() > limits.inline_bytes_max {
                 let blob = view.hold(ticket.0, millrace_flow::blob::Blob::plain(reply.document.clone()));
                 open.blobs.push(blob.id);
@@ -427,8 +445,8 @@ fn call(
             }
             Told::Answer(ticket, number) => {
                 let exchange = tickets.get(&ticket).and_then(|open| open.transcript.exchange(number));
-                let Some((exchange, answer)) = exchange.and_then(|e| Some((e, e.answer.as_ref()?))) else { continue };
-                inputs.push(convert::answer(ticket.0, exchange, answer));
+                let Some((exchange, sealed)) = exchange.and_then(|e| Some((e, e.answer.as_ref()?))) else { continue };
+                inputs.push(convert::answer(ticket.0, exchange, &sealed.answer));
             }
         }
     }

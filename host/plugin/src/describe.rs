@@ -72,6 +72,22 @@ impl Describe {
         Ok(described)
     }
 
+    /// Reads what `describe` returned each time it was called, which must mean the same: the operator's grants are held
+    /// against it once.
+    pub(crate) fn agreed(texts: &[String]) -> Result<Self, PluginError> {
+        let mut described: Option<(&str, Self)> = None;
+        for text in texts {
+            match &described {
+                None => described = Some((text, Self::parse(text)?)),
+                Some((first, meant)) if text != first && Self::parse(text)? != *meant => {
+                    return Err(refuse("it says something else each time; it must always say the same".to_owned()));
+                }
+                Some(_) => {}
+            }
+        }
+        described.map(|(_, meant)| meant).ok_or_else(|| refuse("it says nothing".to_owned()))
+    }
+
     fn check(&self) -> Result<(), PluginError> {
         check_name("name", &self.name)?;
         if self.version.is_empty() || self.version.len() > NAME_CHARS_MAX || self.version.contains(char::is_control) {
@@ -155,6 +171,15 @@ mod tests {
         let described = Describe::parse(MINIMAL).unwrap();
         assert_eq!(described.inputs["in"], InputDescription { fields: None, headers: vec![], tombstones: false });
         assert!(described.outputs.is_empty() && described.lookups.is_empty() && described.settings.is_null());
+    }
+
+    #[test]
+    fn what_is_said_again_must_mean_the_same() {
+        let other = MINIMAL.replace("\"1\"", "\"2\"");
+        let spaced = MINIMAL.replace(',', " , ");
+        assert!(Describe::agreed(&[MINIMAL.to_owned(), MINIMAL.to_owned(), spaced]).is_ok());
+        let message = Describe::agreed(&[MINIMAL.to_owned(), MINIMAL.to_owned(), other]).unwrap_err().to_string();
+        assert!(message.contains("something else each time"), "{message}");
     }
 
     #[test]

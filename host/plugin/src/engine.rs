@@ -90,7 +90,7 @@ impl Engine {
         let wasm = wasmtime::Engine::new(&settings()).map_err(fail)?;
         let mut linker = Linker::new(&wasm);
         Contract::add_to_linker::<View, HasSelf<View>>(&mut linker, |view| view).map_err(fail)?;
-        let cache = config.cache_dir.map(|dir| CodeCache::open(dir, &wasm)).transpose()?;
+        let cache = config.cache_dir.map(|dir| CodeCache::open(dir, &wasm)).transpose()?.flatten();
         let clock = match config.ticker {
             Ticker::Thread => Some(Clock::start(wasm.clone())?),
             Ticker::ByHand => None,

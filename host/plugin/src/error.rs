@@ -59,6 +59,9 @@ pub enum PluginError {
         /// What happened, with the backtrace where there is one.
         message: String,
     },
+    /// There is no memory for one more instance beside those that run. It passes when one of them ends.
+    #[error("no more instances can be started: {0}")]
+    Crowded(String),
     /// What `describe` says makes no sense.
     #[error("what `describe` says is not valid: {0}")]
     Describe(String),

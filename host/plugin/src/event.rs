@@ -76,7 +76,7 @@ pub enum Effect {
         ticket: Ticket,
         /// How it failed.
         fault: GuestFault,
-        /// What it said before that.
+        /// What it logged before that. What it counted never happened.
         report: Report,
     },
 }

@@ -8,6 +8,7 @@ use crate::error::PluginError;
 use crate::event::{FaultKind, GuestFault};
 use crate::limits::Limits;
 use crate::loader::Plugin;
+use crate::memory::{Memory, Pool, Refusal, Share};
 use crate::view::{BrokenRule, View};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,19 +25,33 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Instantiates and configures a plugin.
-    pub(crate) fn start(plugin: &Plugin, settings: &str, limits: &Arc<Limits>) -> Result<Self, PluginError> {
-        let mut instance = Self::instantiate(plugin.engine(), plugin.contract(), limits)?;
+    pub(crate) fn start(
+        plugin: &Plugin,
+        settings: &str,
+        limits: &Arc<Limits>,
+        share: Share,
+    ) -> Result<Self, PluginError> {
+        let memory = Memory::new(share, plugin.pool().clone());
+        let mut instance = Self::instantiate(plugin.engine(), plugin.contract(), limits, memory)?;
         instance.begin(Duration::from_millis(u64::from(limits.start_ms)));
         let configured = instance.contract.millrace_plugin_processor().call_configure(&mut instance.store, settings);
         match configured {
-            Ok(Ok(())) => Ok(instance),
+            Ok(Ok(())) => {
+                instance.view().started();
+                Ok(instance)
+            }
             Ok(Err(message)) => Err(PluginError::Settings(shorten(&message))),
             Err(error) => Err(instance.failed("configure", &error)),
         }
     }
 
-    fn instantiate(engine: &Engine, contract: &PluginPre<View>, limits: &Arc<Limits>) -> Result<Self, PluginError> {
-        let mut store = Store::new(engine.wasm(), View::new(Arc::clone(limits), engine.ticker()));
+    fn instantiate(
+        engine: &Engine,
+        contract: &PluginPre<View>,
+        limits: &Arc<Limits>,
+        memory: Memory,
+    ) -> Result<Self, PluginError> {
+        let mut store = Store::new(engine.wasm(), View::new(Arc::clone(limits), engine.ticker(), memory));
         store.limiter(|view| view);
         store.epoch_deadline_callback(|mut ctx| Ok(ctx.data_mut().on_tick()));
         store.set_hostcall_fuel(limits.result_bytes_max);
@@ -45,7 +60,7 @@ impl Instance {
         store.set_epoch_deadline(1);
         match contract.instantiate(&mut store) {
             Ok(contract) => Ok(Self { store, contract }),
-            Err(error) => Err(PluginError::Failed { function: "start", message: fault(&store, &error).to_string() }),
+            Err(error) => Err(failed(&store, "start", &error)),
         }
     }
 
@@ -62,6 +77,12 @@ impl Instance {
         outputs.map_err(|error| fault(&self.store, &error))
     }
 
+    fn describe(&mut self) -> Result<String, PluginError> {
+        self.begin(Duration::from_millis(u64::from(self.store.data().limits().start_ms)));
+        let said = self.contract.millrace_plugin_processor().call_describe(&mut self.store);
+        said.map_err(|error| self.failed("describe", &error))
+    }
+
     pub(crate) fn view(&self) -> &View {
         self.store.data()
     }
@@ -76,16 +97,30 @@ impl Instance {
     }
 
     fn failed(&self, function: &'static str, error: &wasmtime::Error) -> PluginError {
-        PluginError::Failed { function, message: fault(&self.store, error).to_string() }
+        failed(&self.store, function, error)
     }
 }
 
-/// Asks a plugin what it is, in an instance of its own that is thrown away.
-pub(crate) fn describe(engine: &Engine, contract: &PluginPre<View>, limits: &Limits) -> Result<String, PluginError> {
-    let mut instance = Instance::instantiate(engine, contract, &Arc::new(limits.clone()))?;
-    instance.begin(Duration::from_millis(u64::from(limits.start_ms)));
-    let said = instance.contract.millrace_plugin_processor().call_describe(&mut instance.store);
-    said.map_err(|error| instance.failed("describe", &error))
+fn failed(store: &Store<View>, function: &'static str, error: &wasmtime::Error) -> PluginError {
+    let message = fault(store, error).to_string();
+    match store.data().memory_refusal() {
+        Some(Refusal::Pool) => PluginError::Crowded(message),
+        _ => PluginError::Failed { function, message },
+    }
+}
+
+/// Asks a plugin what it is: twice in one instance and once in another, which are thrown away. The first of what it said
+/// comes first.
+pub(crate) fn describe(
+    engine: &Engine,
+    contract: &PluginPre<View>,
+    limits: &Arc<Limits>,
+) -> Result<[String; 3], PluginError> {
+    let start = || Instance::instantiate(engine, contract, limits, Memory::new(Share::Own, Pool::default()));
+    let mut first = start()?;
+    let said = [first.describe()?, first.describe()?];
+    let [once, again] = said;
+    Ok([once, again, start()?.describe()?])
 }
 
 /// What the error of a call means, in words for the plugin's author.
@@ -104,10 +139,32 @@ fn classify(view: &View, error: &wasmtime::Error) -> (FaultKind, String) {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => (FaultKind::Timeout, "it used up its CPU time: does it loop?".to_owned()),
-        _ if view.memory_refused() => (FaultKind::Memory, "it wanted more memory than an instance may have".to_owned()),
+        _ if view.memory_refusal().is_some() => (FaultKind::Memory, refused(view)),
         Some(trap) => (FaultKind::Trap, trap.to_string().replacen("wasm trap", "it trapped", 1)),
-        None if is_out_of_fuel(error) => (FaultKind::Rule, "it returned more bytes than a turn may".to_owned()),
+        None if is_out_of_fuel(error) => {
+            let bytes_max = view.limits().result_bytes_max;
+            (FaultKind::Rule, format!("it returned more bytes than a turn may, which is {bytes_max}"))
+        }
+        None if error.root_cause().is::<std::str::Utf8Error>() => {
+            (FaultKind::Rule, format!("a string that it handed over is not UTF-8: {}", error.root_cause()))
+        }
         None => (FaultKind::Trap, shorten(&format!("it was stopped: {}", error.root_cause()))),
+    }
+}
+
+/// What was refused, and what to do about it.
+fn refused(view: &View) -> String {
+    let limits = view.limits();
+    match view.memory_refusal() {
+        Some(Refusal::Pool) => format!(
+            "it wanted more memory than all instances of its pipeline may have together, which is {} bytes \
+             (`limits.plugin.memory_total`)",
+            limits.memory_total_bytes_max
+        ),
+        _ => format!(
+            "it wanted more memory than an instance may have, which is {} bytes (`limits.plugin.memory`)",
+            limits.memory_bytes_max
+        ),
     }
 }
 

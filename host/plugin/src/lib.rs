@@ -21,8 +21,11 @@ mod event;
 mod instance;
 mod limits;
 mod loader;
+mod memory;
+mod pace;
 mod report;
 mod seat;
+mod seating;
 #[cfg(test)]
 mod tests;
 mod transcript;

@@ -6,11 +6,14 @@ use crate::describe::Describe;
 use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::error::PluginError;
-use crate::instance;
+use crate::instance::{self, Instance};
 use crate::limits::Limits;
+use crate::memory::{Pool, Share};
 use crate::view::View;
 use crate::wasi;
+use cpu_time::ThreadTime;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::component::types::{Component as ComponentType, ComponentItem};
 use wasmtime::component::{Component, Linker};
 
@@ -45,6 +48,8 @@ struct Loaded {
     digest: Digest,
     describe: Describe,
     contract: PluginPre<View>,
+    /// The memory of all its instances.
+    pool: Pool,
 }
 
 impl Plugin {
@@ -56,6 +61,21 @@ impl Plugin {
     /// What it says of itself.
     pub fn describe(&self) -> &Describe {
         &self.0.describe
+    }
+
+    /// Starts an instance with these settings and throws it away, so that what is wrong with them is known before a thread
+    /// that serves others tries it. Returns the CPU time that it took.
+    ///
+    /// # Errors
+    /// The plugin refuses its settings, or fails before it saw an event.
+    pub fn try_settings(&self, settings: &str, limits: &Limits) -> Result<Duration, PluginError> {
+        let began = ThreadTime::now();
+        drop(Instance::start(self, settings, &Arc::new(limits.clone()), Share::Own)?);
+        Ok(began.elapsed())
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.0.pool
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -87,9 +107,8 @@ impl Engine {
         let linked = self.linker_for(&component.component_type()).map_err(mismatch)?;
         let linked = linked.instantiate_pre(&component).map_err(mismatch)?;
         let contract = PluginPre::new(linked).map_err(mismatch)?;
-        let text = instance::describe(self, &contract, &Limits::default())?;
-        let describe = Describe::parse(&text)?;
-        Ok(Plugin(Arc::new(Loaded { engine: self.clone(), digest, describe, contract })))
+        let describe = Describe::agreed(&instance::describe(self, &contract, &Arc::default())?)?;
+        Ok(Plugin(Arc::new(Loaded { engine: self.clone(), digest, describe, contract, pool: Pool::default() })))
     }
 
     /// The contract, and what the component imports of WASI.

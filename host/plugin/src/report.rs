@@ -2,6 +2,7 @@
 //! they are written to is the runtime's business, and so is the bound on metrics of the whole plugin.
 
 use crate::limits::Limits;
+use millrace_flow::display::drives_display;
 
 /// The name that stands for whatever is beyond a bound.
 const OTHER: &str = "other";
@@ -25,7 +26,7 @@ pub enum LogLevel {
     Error,
 }
 
-/// One log line. Control characters, which could forge lines or colours, are spaces.
+/// One log line. Characters that could forge lines, colours or another order of the text are spaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
     /// How serious it is.
@@ -62,11 +63,18 @@ impl Report {
         self.logs.is_empty() && self.logs_dropped == 0 && self.counts.is_empty() && self.observations.is_empty()
     }
 
+    /// What is left of it when its ticket ends without a `done`: what it counted never happened, and what it logged is for
+    /// whoever looks for the reason.
+    pub(crate) fn without_metrics(self) -> Self {
+        Self { counts: Vec::new(), observations: Vec::new(), ..self }
+    }
+
     /// Adds what was said later, within the same bounds.
     pub(crate) fn merge(&mut self, later: Self, limits: &Limits) {
-        let room = limits.log_lines_max.saturating_sub(self.logs.len());
-        self.logs_dropped += later.logs_dropped + later.logs.len().saturating_sub(room) as u64;
-        self.logs.extend(later.logs.into_iter().take(room));
+        self.logs_dropped += later.logs_dropped;
+        for line in later.logs {
+            self.log(line.level, &line.message, limits);
+        }
         for (series, by) in later.counts {
             self.count(series.name, series.labels, by, limits);
         }
@@ -76,13 +84,14 @@ impl Report {
     }
 
     pub(crate) fn log(&mut self, level: LogLevel, message: &str, limits: &Limits) {
-        if self.logs.len() >= limits.log_lines_max {
+        let held: usize = self.logs.iter().map(|line| line.message.len()).sum();
+        if self.logs.len() >= limits.log_lines_max || held >= limits.logs_bytes_max {
             self.logs_dropped += 1;
             return;
         }
         let cut = message.floor_char_boundary(limits.log_bytes_max.min(message.len()));
         let text = message.get(..cut).unwrap_or_default();
-        let message = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let message = text.chars().map(|c| if drives_display(c) { ' ' } else { c }).collect();
         self.logs.push(LogLine { level, message });
     }
 
@@ -135,12 +144,25 @@ mod tests {
     #[test]
     fn log_lines_are_cut_and_counted() {
         let mut report = Report::default();
-        for message in ["a\n\u{1b}[31mred", "öööö", "third"] {
+        for message in ["a\u{1b}\u{202e}[31mred", "öööö", "third"] {
             report.log(LogLevel::Info, message, &limits());
         }
         let messages: Vec<&str> = report.logs.iter().map(|line| line.message.as_str()).collect();
-        assert_eq!(messages, ["a  [3", "öö"]);
+        assert_eq!(messages, ["a  ", "öö"]);
         assert_eq!(report.logs_dropped, 1);
+    }
+
+    #[test]
+    fn lines_of_one_ticket_have_a_bound_in_bytes_together() {
+        let limits = Limits { logs_bytes_max: 10, log_bytes_max: 8, ..Limits::default() };
+        let mut report = Report::default();
+        for _ in 0..5 {
+            report.log(LogLevel::Info, "12345678", &limits);
+        }
+        assert_eq!((report.logs.len(), report.logs_dropped), (2, 3), "the line that passes the bound is the last one");
+        let mut both = report.clone();
+        both.merge(report, &limits);
+        assert_eq!((both.logs.len(), both.logs_dropped), (2, 8));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The asks and answers of one ticket, in order, kept until it settles. A re-run is answered from here without asking
-//! anybody again.
+//! anybody again, but for answers whose seal is broken: what they show may have become forbidden.
 
 use crate::bindings::types;
-use millrace_flow::lookup::{Answer, Ask};
+use millrace_flow::lookup::{Ask, SealedAnswer};
 
 /// A ticket's exchanges may outnumber its asks when re-runs ask other questions; beyond this many times the limit of
 /// asks the plugin is no function of its inputs.
@@ -14,7 +14,7 @@ pub(crate) struct Exchange {
     /// As the plugin asked it, with its own number.
     pub(crate) ask: Ask,
     /// None while the question is open.
-    pub(crate) answer: Option<Answer>,
+    pub(crate) answer: Option<SealedAnswer>,
     /// The rank of the answer among the ticket's answers.
     rank: u32,
     /// Whether the plugin has asked this in the current run.
@@ -94,7 +94,7 @@ impl Transcript {
 
     /// Notes the answer to exchange `number`. True: the plugin waits for it in the current run. A second answer and
     /// one to an unknown number are ignored.
-    pub(crate) fn answer(&mut self, number: u32, answer: Answer) -> bool {
+    pub(crate) fn answer(&mut self, number: u32, answer: SealedAnswer) -> bool {
         let Some(exchange) = self.exchange_mut(number) else { return false };
         if exchange.answer.is_some() {
             return false;
@@ -107,6 +107,17 @@ impl Transcript {
             exchange.rank = rank;
         }
         asked
+    }
+
+    /// Throws the answer to exchange `number` away if its seal is broken, and returns the question, which somebody must
+    /// answer anew. To be called each time before the answer is given.
+    pub(crate) fn withdraw_forbidden(&mut self, number: u32) -> Option<Ask> {
+        let exchange = self.exchange_mut(number)?;
+        if exchange.answer.as_ref()?.holds() {
+            return None;
+        }
+        exchange.answer = None;
+        Some(Ask { id: number, ..exchange.ask.clone() })
     }
 
     /// Notes that the plugin gets the answer of an exchange with its next turn.
@@ -140,14 +151,25 @@ impl Transcript {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use millrace_flow::lookup::Reply;
+    use millrace_flow::lookup::{Reply, Seal};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn ask(id: u32, params: &str) -> Ask {
         Ask { id, kind: "revision".to_owned(), params: params.to_owned(), body: vec![] }
     }
 
-    fn answer(text: &'static str) -> Answer {
-        Ok(Reply { document: Bytes::from_static(text.as_bytes()), blobs: vec![] })
+    fn answer(text: &'static str) -> SealedAnswer {
+        Ok(Reply { document: Bytes::from_static(text.as_bytes()), blobs: vec![] }).into()
+    }
+
+    #[derive(Debug)]
+    struct Breakable(Arc<AtomicBool>);
+
+    impl Seal for Breakable {
+        fn holds(&self) -> bool {
+            !self.0.load(Ordering::Relaxed)
+        }
     }
 
     #[test]
@@ -199,6 +221,24 @@ mod tests {
         assert!(transcript.answer(0, answer("x")));
         assert!(!transcript.answer(0, answer("y")));
         assert!(!transcript.answer(7, answer("z")));
-        assert_eq!(transcript.exchange(0).unwrap().answer, Some(answer("x")));
+        assert_eq!(transcript.exchange(0).unwrap().answer.as_ref().unwrap().answer, answer("x").answer);
+    }
+
+    #[test]
+    fn an_answer_whose_seal_is_broken_is_asked_for_anew() {
+        let broken = Arc::new(AtomicBool::new(false));
+        let sealed = SealedAnswer { seal: Some(Arc::new(Breakable(Arc::clone(&broken)))), ..answer("text") };
+        let mut transcript = Transcript::default();
+        transcript.ask(ask(7, "a"));
+        transcript.ask(ask(8, "b"));
+        assert!(transcript.answer(0, sealed));
+        assert!(transcript.answer(1, answer("other")));
+        assert_eq!(transcript.withdraw_forbidden(0), None);
+        broken.store(true, Ordering::Relaxed);
+        assert_eq!(transcript.withdraw_forbidden(0), Some(ask(0, "a")));
+        assert_eq!(transcript.withdraw_forbidden(0), None, "it is asked for already");
+        assert_eq!(transcript.withdraw_forbidden(1), None, "nothing seals it");
+        assert!(transcript.answer(0, answer("hidden")));
+        assert_eq!(transcript.exchange(0).unwrap().answer.as_ref().unwrap().answer, answer("hidden").answer);
     }
 }

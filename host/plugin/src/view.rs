@@ -4,6 +4,7 @@
 use crate::bindings::{blobs, log, metrics, state, timers, types};
 use crate::engine::Ticker;
 use crate::limits::Limits;
+use crate::memory::{Memory, Refusal};
 use crate::report::{LogLevel, Report};
 use bytes::Bytes;
 use cpu_time::ThreadTime;
@@ -30,8 +31,7 @@ pub(crate) struct View {
     reports: FxHashMap<u64, Report>,
     /// What was said under no ticket.
     loose: Report,
-    memory_bytes: usize,
-    memory_refused: bool,
+    memory: Memory,
     meter: Meter,
     /// The clock of the current turn; 0 before the first.
     now_ms: u64,
@@ -56,7 +56,7 @@ struct Meter {
 }
 
 impl View {
-    pub(crate) fn new(limits: Arc<Limits>, ticker: Ticker) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>, ticker: Ticker, memory: Memory) -> Self {
         Self {
             limits,
             open: FxHashSet::default(),
@@ -64,8 +64,7 @@ impl View {
             next_blob: 1,
             reports: FxHashMap::default(),
             loose: Report::default(),
-            memory_bytes: 0,
-            memory_refused: false,
+            memory,
             meter: Meter { ticker, allowance: Duration::ZERO, since: None },
             now_ms: 0,
             random: RandomState::new().hash_one(()),
@@ -74,9 +73,14 @@ impl View {
 
     /// Prepares for a call that may take `allowance` of CPU time.
     pub(crate) fn begin(&mut self, allowance: Duration) {
-        self.memory_refused = false;
+        self.memory.begin();
         self.meter.allowance = allowance;
         self.meter.since = None;
+    }
+
+    /// How much the plugin may take.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Sets the clock that language runtimes read.
@@ -120,9 +124,14 @@ impl View {
         if over { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) }
     }
 
-    /// Whether the current call was refused memory.
-    pub(crate) fn memory_refused(&self) -> bool {
-        self.memory_refused
+    /// Notes that the instance is started, and what memory that took.
+    pub(crate) fn started(&self) {
+        self.memory.started();
+    }
+
+    /// Why the current call was refused memory, if it was.
+    pub(crate) fn memory_refusal(&self) -> Option<Refusal> {
+        self.memory.refusal()
     }
 
     /// The last error that was logged under no ticket since the last turn: a panic's message comes in this way.
@@ -280,13 +289,7 @@ impl metrics::Host for View {
 
 impl ResourceLimiter for View {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let total = self.memory_bytes.saturating_sub(current).saturating_add(desired);
-        if total > self.limits.memory_bytes_max {
-            self.memory_refused = true;
-            return Ok(false);
-        }
-        self.memory_bytes = total;
-        Ok(true)
+        Ok(self.memory.grow(current, desired, &self.limits))
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {

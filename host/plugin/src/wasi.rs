@@ -1,15 +1,16 @@
 //! The WASI 0.2 interfaces that language runtimes insist on, answered without a look at the machine: the clock is
 //! `now-ms`, random is seeded per instance, there is no file, no argument and no environment, what is printed is logged,
-//! and `exit` is a trap. A function that is not named here traps when it is called. Sockets and HTTP are refused at load.
+//! every socket is denied, and `exit` is a trap. A function that is not named here traps when it is called. HTTP is
+//! refused at load.
 
 use crate::report::LogLevel;
 use crate::view::View;
 use wasmtime::StoreContextMut;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType};
+use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType, Val};
 
 /// The interfaces that a plugin may import, whatever their 0.2 version.
-const ALLOWED: [&str; 20] = [
+const ALLOWED: [&str; 27] = [
     "cli/environment",
     "cli/exit",
     "cli/stdin",
@@ -30,6 +31,13 @@ const ALLOWED: [&str; 20] = [
     "random/insecure",
     "random/insecure-seed",
     "random/random",
+    "sockets/instance-network",
+    "sockets/ip-name-lookup",
+    "sockets/network",
+    "sockets/tcp",
+    "sockets/tcp-create-socket",
+    "sockets/udp",
+    "sockets/udp-create-socket",
 ];
 
 /// Random bytes of one call. Seeds and keys take 16 to 64.
@@ -52,6 +60,7 @@ struct TerminalInput;
 struct TerminalOutput;
 struct Descriptor;
 struct DirectoryEntries;
+struct Network;
 
 /// `datetime` of `wasi:clocks/wall-clock`.
 #[derive(ComponentType, Lift, Lower)]
@@ -92,6 +101,7 @@ pub(crate) fn link(
             Some(("clocks", _)) => clocks(instance, interface, name),
             Some(("random", _)) => random(instance, name),
             Some(("io", _)) => io(instance, name),
+            Some(("sockets", _)) => sockets(instance, interface, name),
             _ => surroundings(instance, interface, name),
         },
         _ => Ok(()),
@@ -108,6 +118,7 @@ fn resource(name: &str) -> ResourceType {
         "terminal-output" => ResourceType::host::<TerminalOutput>(),
         "descriptor" => ResourceType::host::<Descriptor>(),
         "directory-entry-stream" => ResourceType::host::<DirectoryEntries>(),
+        "network" => ResourceType::host::<Network>(),
         _ => ResourceType::host::<()>(),
     }
 }
@@ -222,6 +233,28 @@ fn surroundings(instance: &mut LinkerInstance<'_, View>, interface: &str, name: 
         "get-terminal-stdin" => instance.func_wrap(name, |_: Ctx<'_>, (): ()| Ok((None::<Resource<TerminalInput>>,))),
         "get-terminal-stdout" | "get-terminal-stderr" => {
             instance.func_wrap(name, |_: Ctx<'_>, (): ()| Ok((None::<Resource<TerminalOutput>>,)))
+        }
+        _ => trap(instance, interface, name),
+    }
+}
+
+/// Python's runtime imports sockets whether or not its program does. All that begins with one is answered by an error,
+/// which becomes an exception at the line that wanted it, and not a trap: the instance is worth keeping.
+fn sockets(instance: &mut LinkerInstance<'_, View>, interface: &str, name: &str) -> wasmtime::Result<()> {
+    match name {
+        "instance-network" => instance.func_wrap(name, |_: Ctx<'_>, (): ()| Ok((Resource::<Network>::new_own(0),))),
+        "create-tcp-socket" | "create-udp-socket" | "resolve-addresses" => {
+            instance.func_new(name, |mut ctx, _type, params, results| {
+                // What was lent for the call has to be given back: the network that names would be resolved in.
+                for param in params {
+                    if let Val::Resource(lent) = param {
+                        lent.resource_drop(&mut ctx)?;
+                    }
+                }
+                let denied = Val::Enum("access-denied".to_owned());
+                results.iter_mut().for_each(|result| *result = Val::Result(Err(Some(Box::new(denied.clone())))));
+                Ok(())
+            })
         }
         _ => trap(instance, interface, name),
     }

@@ -3,6 +3,7 @@
 
 use crate::config::AdminConfig;
 use crate::metrics::{HostMetrics, Running};
+use crate::pipeline::Status;
 use anyhow::Context as _;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -34,6 +35,8 @@ pub enum PipelineHealth {
     Running {
         /// How many partitions it owns; none is well, when others own them.
         partitions: usize,
+        /// The digest of the plugin that new events run on.
+        plugin: String,
     },
     /// It is stopped, and is started again after a while.
     Stopped {
@@ -42,17 +45,29 @@ pub enum PipelineHealth {
     },
 }
 
+/// What is known of one pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PipelineState {
+    /// How it is.
+    #[serde(flatten)]
+    pub health: PipelineHealth,
+    /// Why the last change of its plugin, settings or limits is not used. What ran before goes on, so it is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reload_refused: Option<String>,
+}
+
 /// What `/readyz` tells: the state of every pipeline.
 #[derive(Debug, Default)]
 pub struct Health {
-    pipelines: Mutex<BTreeMap<String, PipelineHealth>>,
+    pipelines: Mutex<BTreeMap<String, PipelineState>>,
     metrics: Option<Arc<HostMetrics>>,
 }
 
 impl Health {
     /// Every pipeline of `names` is starting.
     pub fn new(names: impl Iterator<Item = String>) -> Self {
-        let pipelines = names.map(|name| (name, PipelineHealth::Starting)).collect();
+        let starting = PipelineState { health: PipelineHealth::Starting, reload_refused: None };
+        let pipelines = names.map(|name| (name, starting.clone())).collect();
         Self { pipelines: Mutex::new(pipelines), metrics: None }
     }
 
@@ -64,30 +79,53 @@ impl Health {
         health
     }
 
-    /// A pipeline has been told its partitions.
-    pub fn running(&self, pipeline: &str, partitions: usize) {
-        self.lock().insert(pipeline.to_owned(), PipelineHealth::Running { partitions });
+    /// A pipeline has been told its partitions, or runs another plugin.
+    pub fn running(&self, pipeline: &str, status: Status) {
+        let Status { partitions, plugin } = status;
+        self.update(pipeline, |state| state.health = PipelineHealth::Running { partitions, plugin });
         self.show(pipeline, Running::Yes);
     }
 
     /// A pipeline is stopped.
     pub fn stopped(&self, pipeline: &str, reason: &str) {
-        self.lock().insert(pipeline.to_owned(), PipelineHealth::Stopped { reason: reason.to_owned() });
+        self.update(pipeline, |state| state.health = PipelineHealth::Stopped { reason: reason.to_owned() });
         self.show(pipeline, Running::No);
     }
 
+    /// The last change of a pipeline is not used.
+    pub fn reload_refused(&self, pipeline: &str, reason: &str) {
+        self.update(pipeline, |state| state.reload_refused = Some(reason.to_owned()));
+        if let Some(metrics) = &self.metrics {
+            metrics.reload_refused(pipeline);
+        }
+    }
+
+    /// The pipeline runs what its file and its settings say.
+    pub fn reload_done(&self, pipeline: &str) {
+        self.update(pipeline, |state| state.reload_refused = None);
+        if let Some(metrics) = &self.metrics {
+            metrics.reload_done(pipeline);
+        }
+    }
+
     /// Every pipeline and how it is.
-    pub fn pipelines(&self) -> BTreeMap<String, PipelineHealth> {
+    pub fn pipelines(&self) -> BTreeMap<String, PipelineState> {
         self.lock().clone()
     }
 
     /// Whether every pipeline runs.
     pub fn is_ready(&self) -> bool {
-        self.lock().values().all(|health| matches!(health, PipelineHealth::Running { .. }))
+        self.lock().values().all(|state| matches!(state.health, PipelineHealth::Running { .. }))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, PipelineHealth>> {
-        // Each change is one insertion, so a panic elsewhere leaves the map whole.
+    fn update(&self, pipeline: &str, change: impl FnOnce(&mut PipelineState)) {
+        let mut pipelines = self.lock();
+        let starting = || PipelineState { health: PipelineHealth::Starting, reload_refused: None };
+        change(pipelines.entry(pipeline.to_owned()).or_insert_with(starting));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, PipelineState>> {
+        // Each change is one assignment, so a panic elsewhere leaves the map whole.
         self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -147,7 +185,7 @@ async fn show_metrics(State(shared): State<Shared>) -> Response {
 #[derive(Serialize)]
 struct Readiness {
     ready: bool,
-    pipelines: BTreeMap<String, PipelineHealth>,
+    pipelines: BTreeMap<String, PipelineState>,
 }
 
 async fn show_readiness(State(shared): State<Shared>) -> Response {

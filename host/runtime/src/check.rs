@@ -7,7 +7,7 @@ use crate::launch::too_small;
 use crate::metrics::memory_bytes;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::ClusterConfig;
-use millrace_plugin::{Crew, Engine, EngineConfig, Plugin};
+use millrace_plugin::{Engine, EngineConfig, Plugin};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -104,7 +104,7 @@ impl Check {
             let keys: Vec<&str> = mismatch.keys.iter().map(String::as_str).collect();
             self.pipeline_mistake(index, &keys, mismatch.problem, &mismatch.remedy);
         }
-        if let Err(error) = Crew::new(&plugin, &pipeline.settings.to_string(), pipeline.limits.plugin.clone()) {
+        if let Err(error) = plugin.try_settings(&pipeline.settings.to_string(), &pipeline.limits.plugin) {
             let remedy = "correct the settings; `millrace inspect` shows their schema";
             self.pipeline_mistake(index, &["settings"], error.to_string(), remedy);
         }

@@ -1,14 +1,36 @@
 //! What passes between a pipeline's task and the workers: a job is one event that is to be run, a finish is what came
 //! of it. Both travel in batches.
 
+use anyhow::ensure;
 use millrace_flow::outcome::Failure;
 use millrace_flow::record::{OutputRecord, Record};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The number of a pipeline within its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PipelineId(pub u16);
+
+/// The number of one version of a pipeline (a plugin with settings and limits) within its host; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VersionId(pub u32);
+
+impl VersionId {
+    /// How many bits a number has: enough for a new version every ten minutes for twenty years.
+    pub const BITS: u32 = 20;
+
+    /// The next number.
+    ///
+    /// # Errors
+    /// All are used up: the host must be started again.
+    pub fn next() -> anyhow::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        ensure!(number < 1 << Self::BITS, "this host has run {number} versions of plugins, and must be started again");
+        Ok(Self(number))
+    }
+}
 
 /// The number of a job within its pipeline; never used twice in the life of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,7 +54,7 @@ pub struct Finished {
     pub id: JobId,
     /// What came of it.
     pub finish: Finish,
-    /// The bytes of the answers that the event held: what admission estimates the next ones by.
+    /// The bytes of the answers that the event held (or holds): what admission estimates the next ones by.
     pub answer_bytes: u64,
 }
 
@@ -54,6 +76,8 @@ pub enum Finish {
         /// The error event.
         error_event: Box<OutputRecord>,
     },
+    /// Nothing yet: it is still open, and its answers are large.
+    Grown,
     /// Run the original record again after this long. The retry budget has been looked at already.
     Retry {
         /// How long to wait.

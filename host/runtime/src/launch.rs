@@ -3,14 +3,15 @@
 
 mod bind;
 pub mod lookups;
+pub mod version;
 
 use crate::config::{OrderConfig, PipelineConfig};
-use crate::job::{Finished, PipelineId};
+use crate::job::PipelineId;
 use crate::partition::{Order, RecordPath};
-use crate::pipeline::Pipeline;
-use crate::spec::PipelineSpec;
+use crate::pipeline::{Pipeline, Status, Tuning};
+use crate::reload::Reloader;
+use crate::reload::file::PluginFile;
 use crate::supervisor::Host;
-use crate::worker::Message;
 use anyhow::{Context as _, bail};
 use millrace_flow::admission::AdmissionLimits;
 use millrace_kafka::cluster::{Cluster, create_command};
@@ -19,9 +20,10 @@ use millrace_kafka::consumer::Consumer;
 use millrace_kafka::delivery::Delivery;
 use millrace_kafka::mock::is_embedded;
 use millrace_plugin::Plugin;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use tokio::sync::mpsc::{self, Sender};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 /// Batches of finished events that may wait for the pipeline's task.
 const RESULT_BATCHES_MAX: usize = 1024;
@@ -29,6 +31,9 @@ const RESULT_BATCHES_MAX: usize = 1024;
 const SOURCE_EVENTS_MAX: usize = 8;
 /// Reports of the delivery that may wait.
 const REPORTS_MAX: usize = 1024;
+
+/// Changes of the pipeline's versions, and plugins it asks for, that may wait: each is rare.
+const CHANGES_MAX: usize = 64;
 
 /// How long a cluster may take to answer one question, in milliseconds.
 const ASK_MS: u64 = 15_000;
@@ -39,58 +44,91 @@ const MESSAGE_BYTES: u64 = 10 * 1024 * 1024;
 pub struct Launched {
     /// The loop.
     pub pipeline: Pipeline,
-    /// How many partitions it has, once it has been told.
-    pub assigned: watch::Receiver<Option<usize>>,
+    /// Looks after the pipeline's versions while it runs.
+    pub reloader: Reloader,
+    /// How it is, once it has been told its partitions.
+    pub status: watch::Receiver<Option<Status>>,
 }
 
-/// Puts a pipeline together.
+/// Puts a pipeline together, as the operator wants it now.
 ///
 /// # Errors
 /// A plugin that does not load or does not fit its pipeline, a cluster out of reach, a missing topic.
-pub async fn launch(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<Launched> {
-    let plugin = load(host, config).await?;
-    let cluster_id = look_around(host, config).await?;
-    let spec = Arc::new(bind::bind(host, id, config, plugin, cluster_id)?);
-    let results = attach(host, &spec).await?;
+pub async fn launch(
+    host: &Arc<Host>,
+    id: PipelineId,
+    mut wanted_config: watch::Receiver<PipelineConfig>,
+) -> anyhow::Result<Launched> {
+    let config = wanted_config.borrow_and_update().clone();
+    let file = PluginFile::watch(config.plugin.clone(), &host.files);
+    let plugin = load(host, id, &config).await?;
+    let cluster_id = look_around(host, &config).await?;
+    let prepared = version::prepare(host, id, &config, plugin.clone(), &cluster_id).await?;
+    let (results, finished) = mpsc::channel(RESULT_BATCHES_MAX);
+    let spec = version::attach(host, prepared, &results).await?;
+    host.plugins.runs(id, plugin.clone());
+    host.metrics.plugin_runs(&config.name, &plugin);
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
-    let consumer = Consumer::start(consumer_config(config), sink)?;
+    let consumer = Consumer::start(consumer_config(&config), sink)?;
     let (report_to, reports) = mpsc::channel(REPORTS_MAX);
-    let delivery = Delivery::start(producer_config(config), Some(&consumer), report_to)?;
-    let limits =
-        AdmissionLimits { bytes_max: config.limits.bytes_in_flight_max, open_max: config.limits.open_offsets_max };
+    let delivery = Delivery::start(producer_config(&config), Some(&consumer), report_to)?;
     let order = match config.order {
         OrderConfig::Key => Order::PerKey,
         OrderConfig::Partition => Order::PerPartition,
     };
-    let path = RecordPath::new(order, limits, host.workers.len(), Arc::clone(&spec.metrics));
-    let (publish, assigned) = watch::channel(None);
+    let tuning = tuning(&config);
+    let version = (spec.version, *plugin.digest().as_bytes());
+    let path = RecordPath::new(order, tuning.admission, host.workers.len(), Arc::clone(&spec.metrics), version);
+    let (publish, status) = watch::channel(None);
+    let (change, changes) = mpsc::channel(CHANGES_MAX);
+    let (want, wanted) = mpsc::channel(CHANGES_MAX);
     let pipeline = Pipeline {
+        versions: FxHashMap::from_iter([(spec.version, Arc::clone(&spec))]),
         spec,
+        changes,
+        wanted: want,
         path,
         workers: host.workers.clone(),
-        results,
+        results: finished,
         consumer,
         source,
         delivery,
         reports,
         clock: Arc::clone(&host.clock),
-        commit_interval: config.limits.commit_interval,
-        drain_deadline: config.limits.drain_deadline,
+        tuning,
         stop: host.stop.clone(),
-        assigned: publish,
+        status: publish,
     };
-    Ok(Launched { pipeline, assigned })
+    let host = Arc::clone(host);
+    let reloader =
+        Reloader { host, id, cluster_id, wanted_config, config, plugin, file, results, changes: change, wanted };
+    Ok(Launched { pipeline, reloader, status })
 }
 
-/// Reads the plugin's file once and compiles it, off the I/O threads.
-async fn load(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<Plugin> {
-    let engine = host.engine.clone();
-    let file = config.plugin.clone();
-    let loading = tokio::task::spawn_blocking(move || {
-        let bytes = std::fs::read(&file).with_context(|| format!("cannot read the plugin {}", file.display()))?;
-        engine.load(&bytes).with_context(|| format!("plugin {}", file.display()))
-    });
-    loading.await.context("the compiler ended in a fault")?
+/// The limits that the pipeline's loop holds to.
+pub(crate) fn tuning(config: &PipelineConfig) -> Tuning {
+    let limits = &config.limits;
+    Tuning {
+        admission: AdmissionLimits { bytes_max: limits.bytes_in_flight_max, open_max: limits.open_offsets_max },
+        commit_interval: limits.commit_interval,
+        drain_deadline: limits.drain_deadline,
+    }
+}
+
+/// The plugin that is in the file; where that cannot be used, the one that the pipeline ran before it stopped by itself.
+async fn load(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<Plugin> {
+    let error = match version::load(host, &config.plugin).await {
+        Ok(plugin) => {
+            host.health.reload_done(&config.name);
+            return Ok(plugin);
+        }
+        Err(error) => error,
+    };
+    let Some(plugin) = host.plugins.last(id) else { return Err(error) };
+    let reason = format!("{error:#}");
+    tracing::error!(pipeline = config.name, error = reason, "The plugin's file is refused; the one before goes on.");
+    host.health.reload_refused(&config.name, &reason);
+    Ok(plugin)
 }
 
 /// Asks the clusters whether everything is there that the pipeline needs, off the I/O threads. Returns the id of the
@@ -145,26 +183,6 @@ pub(crate) fn too_small(topic: &str, takes: u64, bytes_max: u64) -> String {
         "topic {topic} takes records of up to {takes} bytes (its `max.message.bytes`), and `max_message_bytes` is \
          {bytes_max}"
     )
-}
-
-/// Has every worker make its first instance, so that a plugin that cannot be configured is found now.
-async fn attach(host: &Arc<Host>, spec: &Arc<PipelineSpec>) -> anyhow::Result<mpsc::Receiver<Vec<Finished>>> {
-    let (results, finished) = mpsc::channel(RESULT_BATCHES_MAX);
-    for inbox in &host.workers {
-        attach_to(inbox, spec, &results).await?;
-    }
-    Ok(finished)
-}
-
-async fn attach_to(
-    inbox: &Sender<Message>,
-    spec: &Arc<PipelineSpec>,
-    results: &Sender<Vec<Finished>>,
-) -> anyhow::Result<()> {
-    let (reply, attached) = oneshot::channel();
-    let message = Message::Attach(Arc::clone(spec), results.clone(), reply);
-    inbox.send(message).await.map_err(|_| anyhow::anyhow!("a worker has ended"))?;
-    attached.await.context("a worker has ended")?.context("the plugin cannot be instantiated")
 }
 
 fn consumer_config(config: &PipelineConfig) -> ConsumerConfig {

@@ -1,8 +1,9 @@
 //! The Millrace host: pipelines, their supervision, and what an operator sees of them.
 //!
-//! In reading order: [`partition`], which is the path of a record; [`pipeline`], the loop around it; [`worker`], where
-//! plugins run; [`launch`], which puts a pipeline together; [`supervisor`], which runs them all. The rest is the edge:
-//! configuration, command line, metrics, the admin server.
+//! In reading order: [`partition`], which is the path of a record; [`pipeline`], the loop around it; [`station`], where
+//! plugins run, and [`worker`], which gives them their turns; [`launch`], which puts a pipeline together; [`reload`],
+//! which changes it while it runs; [`supervisor`], which runs them all. The rest is the edge: configuration, command
+//! line, metrics, the admin server.
 
 #![forbid(unsafe_code)]
 
@@ -19,8 +20,10 @@ pub mod metrics;
 pub mod partition;
 pub mod pipeline;
 pub mod reference;
+pub mod reload;
 pub mod shutdown;
 pub mod spec;
+pub mod station;
 pub mod supervisor;
 pub mod telemetry;
 pub mod worker;

@@ -129,6 +129,22 @@ impl HostMetrics {
         self.gauge(&families::PLUGIN_INFO, &[pipeline, &describe.name, &describe.version, &digest]).set(1);
     }
 
+    /// Counts a change that cannot be used, and shows it until [`HostMetrics::reload_done`].
+    pub fn reload_refused(&self, pipeline: &str) {
+        self.counter(&families::RELOADS_REFUSED, &[pipeline]).inc();
+        self.gauge(&families::RELOAD_REFUSED, &[pipeline]).set(1);
+    }
+
+    /// The pipeline runs what its file and its settings say.
+    pub fn reload_done(&self, pipeline: &str) {
+        self.gauge(&families::RELOAD_REFUSED, &[pipeline]).set(0);
+    }
+
+    /// Counts a version with open events that could not be had any more.
+    pub fn version_gone(&self, pipeline: &str) {
+        self.counter(&families::VERSIONS_GONE, &[pipeline]).inc();
+    }
+
     /// Sets the number of worker threads.
     pub fn workers(&self, count: usize) {
         self.gauge(&families::WORKERS, &[]).set(signed(count));
@@ -230,8 +246,13 @@ pub struct PipelineMetrics {
     turns: IntCounter,
     turn_seconds: Histogram,
     faults: WordCounters,
+    instances_lost: IntCounter,
     log_lines_dropped: IntCounter,
     series_dropped: IntCounter,
+    sidelined: IntGauge,
+    versions: IntGauge,
+    swaps: IntCounter,
+    swap_pause: Histogram,
     partitions: IntGauge,
     partitions_paused: IntGauge,
     open_offsets: IntGauge,
@@ -275,8 +296,13 @@ impl PipelineMetrics {
             turns: counter(&families::TURNS),
             turn_seconds: seconds(&families::TURN_SECONDS),
             faults: words(&families::FAULTS),
+            instances_lost: counter(&families::INSTANCES_LOST),
             log_lines_dropped: counter(&families::PLUGIN_LOG_LINES_DROPPED),
             series_dropped: counter(&families::PLUGIN_SERIES_DROPPED),
+            sidelined: gauge(&families::SIDELINED),
+            versions: gauge(&families::VERSIONS),
+            swaps: counter(&families::SWAPS),
+            swap_pause: seconds(&families::SWAP_PAUSE),
             partitions: gauge(&families::PARTITIONS),
             partitions_paused: gauge(&families::PARTITIONS_PAUSED),
             open_offsets: gauge(&families::OPEN_OFFSETS),
@@ -371,6 +397,11 @@ impl PipelineMetrics {
         self.faults.count(kind);
     }
 
+    /// Instances were thrown away after a turn that failed.
+    pub fn instances_lost(&self, instances: u64) {
+        self.instances_lost.inc_by(instances);
+    }
+
     /// What a plugin said beside its outcome: its metrics are counted, its log lines written.
     pub fn plugin_report(&self, pipeline: &str, report: &Report) {
         if report.is_empty() {
@@ -381,6 +412,26 @@ impl PipelineMetrics {
         let others = counts.chain(observed).filter(|counted| *counted == Counted::AsOther).count();
         self.series_dropped.inc_by(u64::try_from(others).unwrap_or(u64::MAX));
         self.log_lines_dropped.inc_by(report.logs_dropped + plugin_lines(pipeline, &report.logs, &self.log_rate));
+    }
+
+    /// So many more workers have the plugin on the sideline.
+    pub fn sidelined(&self, more: i64) {
+        self.sidelined.add(more);
+    }
+
+    /// How many versions have open events or take new ones.
+    pub fn versions(&self, count: usize) {
+        self.versions.set(signed(count));
+    }
+
+    /// A version began.
+    pub fn swapped(&self) {
+        self.swaps.inc();
+    }
+
+    /// The first event of a version was admitted in a partition, this long after the version had begun there.
+    pub fn swap_paused(&self, pause: Duration) {
+        self.swap_pause.observe(pause.as_secs_f64());
     }
 
     /// Bytes of a record that was taken in.

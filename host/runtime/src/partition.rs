@@ -5,7 +5,7 @@
 //! | poll | `kafka::Consumer` -> [`RecordPath::poll`] | the supervisor restarts the pipeline with backoff |
 //! | admit | [`RecordPath::admit`]: `flow::ledger`, `flow::admission` | the record waits in its backlog, its partition is paused |
 //! | lane | [`RecordPath::admit`]: `flow::lane` | - |
-//! | decode, turn, lookup, check | `worker.rs`: `start`, `round`, `ask`, `check` | an error event |
+//! | decode, turn, lookup, check | `station.rs`: `start`, `round`, `ask`, `check` | an error event |
 //! | finish | [`RecordPath::finish`] | a retry starts the original record again; its lane waits |
 //! | deliver | [`RecordPath::deliver`] -> `kafka::Delivery` | the pipeline stops; nothing is dropped |
 //! | settle | [`RecordPath::delivered`], [`RecordPath::progress`] | never without delivery |
@@ -14,15 +14,16 @@
 
 mod flow;
 mod leaving;
+mod versions;
 
 pub use flow::Flow;
 
-use crate::job::{Finish, Finished, Job, JobId};
+use crate::job::{Finish, Finished, Job, JobId, VersionId};
 use crate::metrics::PipelineMetrics;
 use millrace_flow::admission::{Admission, AdmissionLimits, AnswerEstimate, Head};
 use millrace_flow::lane::{LaneId, Lanes};
 use millrace_flow::ledger::{Admitted, Ledger};
-use millrace_flow::progress::{Progress, ProgressBudget};
+use millrace_flow::progress::{PluginDigest, Progress, ProgressBudget};
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::{DeliveryError, OutputFailure, Unit};
@@ -30,6 +31,7 @@ use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
+use versions::{PartitionVersions, RunningVersions};
 
 /// What order means in a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,9 @@ const BOOKKEEPING_BYTES: u64 = 4096;
 pub struct Partition {
     ledger: Ledger,
     lanes: Lanes<JobId>,
+    versions: PartitionVersions,
+    /// When another version began of which no event was admitted yet.
+    swapped: Option<Instant>,
     /// Records that were polled and wait for room.
     backlog: VecDeque<Record>,
     /// Finished events whose delivery would enlarge the progress beyond its budget, by offset. Their lanes wait.
@@ -68,6 +73,7 @@ pub struct Partition {
 struct OpenJob {
     partition: TopicPartition,
     record: Arc<Record>,
+    version: VersionId,
     lane: LaneId,
     attempt: u32,
     /// What admission holds for it.
@@ -89,6 +95,24 @@ enum Ending {
     Failed(String),
 }
 
+impl OpenJob {
+    /// The job as a worker gets it.
+    fn job(&self, id: JobId) -> Job {
+        Job { id, record: Arc::clone(&self.record), attempt: self.attempt }
+    }
+}
+
+/// Jobs of one version that go to one worker together.
+#[derive(Debug)]
+pub struct Batch {
+    /// The worker's number.
+    pub worker: usize,
+    /// The version.
+    pub version: VersionId,
+    /// The jobs. Never empty.
+    pub jobs: Vec<Job>,
+}
+
 /// The jobs that one unit delivers, each with the number of its outputs, in order.
 type UnitJobs = Vec<(JobId, usize)>;
 
@@ -99,6 +123,8 @@ pub struct Refused {
     pub id: JobId,
     /// Its record.
     pub record: Arc<Record>,
+    /// The version that it ran on.
+    pub version: VersionId,
     /// Which try it was.
     pub attempt: u32,
     /// Why.
@@ -108,6 +134,7 @@ pub struct Refused {
 /// The path of every record of one pipeline, from poll to settlement.
 pub struct RecordPath {
     order: Order,
+    versions: RunningVersions,
     admission: Admission,
     answers: AnswerEstimate,
     /// Bytes of the records that wait in backlogs.
@@ -116,7 +143,7 @@ pub struct RecordPath {
     jobs: FxHashMap<JobId, OpenJob>,
     next_job: u64,
     /// Jobs that may run and have no worker yet.
-    ready: Vec<Job>,
+    ready: Vec<JobId>,
     /// Jobs in flight per worker.
     load: Vec<usize>,
     /// Retries by the time at which they are due.
@@ -130,10 +157,17 @@ pub struct RecordPath {
 }
 
 impl RecordPath {
-    /// An empty path: no partition is owned yet.
-    pub fn new(order: Order, limits: AdmissionLimits, workers: usize, metrics: Arc<PipelineMetrics>) -> Self {
+    /// An empty path: no partition is owned yet. Events run on `version`, which runs `plugin`.
+    pub fn new(
+        order: Order,
+        limits: AdmissionLimits,
+        workers: usize,
+        metrics: Arc<PipelineMetrics>,
+        (version, plugin): (VersionId, PluginDigest),
+    ) -> Self {
         Self {
             order,
+            versions: RunningVersions::new(version, plugin),
             admission: Admission::new(limits),
             answers: AnswerEstimate::new(),
             backlog_bytes: 0,
@@ -153,11 +187,14 @@ impl RecordPath {
 
     /// Takes a partition over, from where its progress says.
     pub fn assign(&mut self, partition: TopicPartition, progress: Progress) {
+        let versions = self.versions.resume(&progress);
         let ledger = Ledger::resume(progress, ProgressBudget::COMMIT_METADATA);
         self.partitions.insert(
             partition,
             Partition {
                 ledger,
+                versions,
+                swapped: None,
                 lanes: Lanes::new(),
                 backlog: VecDeque::new(),
                 held: BTreeMap::new(),
@@ -171,10 +208,19 @@ impl RecordPath {
         );
     }
 
+    /// Holds to other limits from now on.
+    pub fn set_limits(&mut self, limits: AdmissionLimits) {
+        self.admission.set_limits(limits);
+    }
+
     /// Poll: takes records that the consumer fetched. Those of a partition that is no longer owned are nobody's.
-    pub fn poll(&mut self, records: Vec<Record>) {
+    pub fn poll(&mut self, records: Vec<Record>, now: Instant) {
         for record in records {
             if let Some(partition) = self.partitions.get_mut(&record.source) {
+                // A swap holds nothing up before there is something that waits.
+                if partition.backlog.is_empty() {
+                    partition.swapped = partition.swapped.map(|_| now);
+                }
                 self.backlog_bytes += record.bytes() as u64;
                 partition.backlog.push_back(record);
             }
@@ -188,6 +234,7 @@ impl RecordPath {
         for (name, partition) in partitions.iter_mut() {
             while let Some(record) = partition.backlog.front() {
                 let bytes = record.bytes() as u64;
+                let Some(version) = partition.versions.at(record.offset) else { break };
                 let reserved = bytes + BOOKKEEPING_BYTES + answers.bytes();
                 let head = if partition.ledger.open() == 0 { Head::Oldest } else { Head::Later };
                 if !partition.ledger.may_admit() || !admission.may_admit(reserved, head) {
@@ -203,15 +250,18 @@ impl RecordPath {
                 }
                 admission.reserve(reserved);
                 metrics.event_in();
+                if let Some(swapped) = partition.swapped.take() {
+                    metrics.swap_paused(now.saturating_duration_since(swapped));
+                }
                 let id = JobId(*next_job);
                 *next_job += 1;
                 let lane = lane_of(*order, &record);
-                let record = Arc::new(record);
                 jobs.insert(
                     id,
                     OpenJob {
                         partition: name.clone(),
-                        record: Arc::clone(&record),
+                        record: Arc::new(record),
+                        version,
                         lane,
                         attempt: 1,
                         reserved,
@@ -222,52 +272,64 @@ impl RecordPath {
                     },
                 );
                 if let Some(id) = partition.lanes.enter(lane, id) {
-                    ready.push(Job { id, record, attempt: 1 });
+                    ready.push(id);
                 }
             }
         }
     }
 
     /// Hands the ready jobs out: few go together to the worker that has least to do, many are shared evenly.
-    pub fn dispatch(&mut self) -> Vec<(usize, Vec<Job>)> {
+    pub fn dispatch(&mut self) -> Vec<Batch> {
         /// Below this, a batch is not worth splitting: a turn of many events costs less than many turns.
         const SPLIT_FROM: usize = 16;
-        let mut ready = std::mem::take(&mut self.ready);
+        let mut by_version: BTreeMap<VersionId, Vec<Job>> = BTreeMap::new();
+        for id in self.ready.drain(..) {
+            if let Some(open) = self.jobs.get(&id) {
+                by_version.entry(open.version).or_default().push(open.job(id));
+            }
+        }
         let mut batches = Vec::new();
-        let shares = if ready.len() < SPLIT_FROM { 1 } else { self.load.len().max(1) };
-        let share = ready.len().div_ceil(shares).max(1);
-        while !ready.is_empty() {
-            let rest = ready.split_off(share.min(ready.len()));
-            let Some(worker) = (0..self.load.len()).min_by_key(|worker| self.load.get(*worker)) else { break };
-            if let Some(load) = self.load.get_mut(worker) {
-                *load += ready.len();
-            }
-            for job in &ready {
-                if let Some(open) = self.jobs.get_mut(&job.id) {
-                    open.worker = Some(worker);
+        for (version, mut ready) in by_version {
+            let shares = if ready.len() < SPLIT_FROM { 1 } else { self.load.len().max(1) };
+            let share = ready.len().div_ceil(shares).max(1);
+            while !ready.is_empty() {
+                let rest = ready.split_off(share.min(ready.len()));
+                let Some(worker) = (0..self.load.len()).min_by_key(|worker| self.load.get(*worker)) else { break };
+                if let Some(load) = self.load.get_mut(worker) {
+                    *load += ready.len();
                 }
+                for job in &ready {
+                    if let Some(open) = self.jobs.get_mut(&job.id) {
+                        open.worker = Some(worker);
+                    }
+                }
+                batches.push(Batch { worker, version, jobs: std::mem::replace(&mut ready, rest) });
             }
-            batches.push((worker, std::mem::replace(&mut ready, rest)));
         }
         batches
     }
 
     /// Takes jobs back that a worker had no room for.
-    pub fn undispatch(&mut self, worker: usize, jobs: Vec<Job>) {
-        if let Some(load) = self.load.get_mut(worker) {
-            *load = load.saturating_sub(jobs.len());
+    pub fn undispatch(&mut self, batch: Batch) {
+        if let Some(load) = self.load.get_mut(batch.worker) {
+            *load = load.saturating_sub(batch.jobs.len());
         }
-        self.ready.extend(jobs);
+        self.ready.extend(batch.jobs.into_iter().map(|job| job.id));
     }
 
     /// Finish: what the workers made of their jobs. Jobs of lost partitions are ignored.
     pub fn finish(&mut self, finished: Vec<Finished>, now: Instant) {
         for Finished { id, finish, answer_bytes } in finished {
+            if matches!(finish, Finish::Grown) {
+                self.grow(id, answer_bytes);
+                continue;
+            }
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             if let Some(load) = job.worker.take().and_then(|worker| self.load.get_mut(worker)) {
                 *load = load.saturating_sub(1);
             }
             let (ending, outputs) = match finish {
+                Finish::Grown => continue,
                 Finish::Retry { .. }
                     if self.partitions.get(&job.partition).is_none_or(|partition| partition.leaving) =>
                 {
@@ -314,11 +376,7 @@ impl RecordPath {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.released = true;
         }
-        if let Some(next) = partition.lanes.leave(lane)
-            && let Some(next_job) = self.jobs.get(&next)
-        {
-            self.ready.push(Job { id: next, record: Arc::clone(&next_job.record), attempt: next_job.attempt });
-        }
+        self.ready.extend(partition.lanes.leave(lane));
         self.send(id, outputs, now);
     }
 
@@ -337,7 +395,7 @@ impl RecordPath {
     pub fn run_again(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         job.ending = None;
-        self.ready.push(Job { id, record: Arc::clone(&job.record), attempt: job.attempt });
+        self.ready.push(id);
     }
 
     /// Whether what Kafka would not take was an error event.
@@ -352,9 +410,7 @@ impl RecordPath {
                 return Some(due);
             }
             self.retries.remove(&(due, id));
-            if let Some(job) = self.jobs.get(&id) {
-                self.ready.push(Job { id, record: Arc::clone(&job.record), attempt: job.attempt });
-            }
+            self.ready.push(id);
         }
         None
     }
@@ -422,7 +478,8 @@ impl RecordPath {
             first += outputs;
             match (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(&id)) {
                 (Some(error), Some(job)) => {
-                    refused.push(Refused { id, record: Arc::clone(&job.record), attempt: job.attempt, error });
+                    let (record, version, attempt) = (Arc::clone(&job.record), job.version, job.attempt);
+                    refused.push(Refused { id, record, version, attempt, error });
                 }
                 (Some(_), None) => {}
                 (None, _) => self.settle(id, now),
@@ -450,6 +507,7 @@ impl RecordPath {
                 continue;
             }
             if let Some(progress) = partition.ledger.progress() {
+                let progress = partition.name_versions(progress, &self.versions);
                 partition.last_progress = Some(PartitionProgress {
                     partition: name.clone(),
                     offset: progress.prefix,
@@ -493,6 +551,7 @@ impl RecordPath {
     pub fn observe(&self) {
         let paused = self.partitions.values().filter(|partition| partition.paused).count();
         self.metrics.held(self.partitions.values().map(|partition| partition.held.len()).sum());
+        self.metrics.versions(self.versions.count());
         self.metrics.gauges(self.jobs.len(), self.admission.held() + self.backlog_bytes, paused, self.partitions.len());
     }
 

@@ -1,21 +1,25 @@
 //! The task of one pipeline: the loop around a [`RecordPath`]. It owns the pipeline's queues and timers, tells the
 //! consumer, the workers and the delivery what the path decided, and ends cleanly: on a revoke, on a stop, on a fault.
 
-use crate::job::Finished;
-use crate::partition::{RecordPath, Refused};
+mod versions;
+
+pub use versions::{Change, NewVersion, Tuning};
+
+use crate::job::{Finished, VersionId};
+use crate::partition::{Batch, RecordPath, Refused};
 use crate::spec::PipelineSpec;
 use crate::worker::Message;
 use millrace_flow::cause::Cause;
 use millrace_flow::clock::Clock;
 use millrace_flow::outcome::Failure;
-use millrace_flow::progress::{Progress, ProgressError};
+use millrace_flow::progress::{PluginDigest, Progress, ProgressError};
 use millrace_flow::record::TopicPartition;
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::consumer::{Acknowledgement, Assignment, Consumer, SourceEvent};
 use millrace_kafka::delivery::{Delivery, DeliveryError, DeliveryEvent, Unit};
 use millrace_kafka::error::KafkaError;
 use millrace_platform::build_error_event;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
@@ -62,8 +66,14 @@ struct Leaving {
 
 /// The loop of one pipeline.
 pub struct Pipeline {
-    /// What the pipeline is.
+    /// The version that new events run on.
     pub spec: Arc<PipelineSpec>,
+    /// The versions that events run on, the present one among them.
+    pub versions: FxHashMap<VersionId, Arc<PipelineSpec>>,
+    /// Changes to them.
+    pub changes: Receiver<Change>,
+    /// Asks for plugins that progress names.
+    pub wanted: Sender<PluginDigest>,
     /// The path of its records.
     pub path: RecordPath,
     /// The workers' inboxes.
@@ -80,14 +90,21 @@ pub struct Pipeline {
     pub reports: Receiver<DeliveryEvent>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
-    /// Between two commits.
-    pub commit_interval: Duration,
-    /// How long a stopping pipeline may finish what it has in flight.
-    pub drain_deadline: Duration,
+    /// The limits that this loop holds to.
+    pub tuning: Tuning,
     /// True once the host stops.
     pub stop: watch::Receiver<bool>,
-    /// What is assigned, for readiness.
-    pub assigned: watch::Sender<Option<usize>>,
+    /// How it is, for readiness.
+    pub status: watch::Sender<Option<Status>>,
+}
+
+/// How a running pipeline is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// How many partitions it owns.
+    pub partitions: usize,
+    /// The digest of the plugin that new events run on.
+    pub plugin: String,
 }
 
 /// What changes while the loop runs.
@@ -102,6 +119,12 @@ struct State {
     next_commit: Instant,
     /// Whether the consumer is held back.
     holding: bool,
+    /// The version that begins as soon as progress has room to name it.
+    next_version: Option<NewVersion>,
+    /// Plugins that were asked for.
+    asked_for: FxHashSet<PluginDigest>,
+    /// Workers that are still to forget a version.
+    retiring: Vec<(usize, VersionId)>,
 }
 
 impl State {
@@ -135,8 +158,11 @@ impl Pipeline {
             stopping: false,
             refused: None,
             uncommitted: FxHashMap::default(),
-            next_commit: Instant::now() + self.commit_interval,
+            next_commit: Instant::now() + self.tuning.commit_interval,
             holding: false,
+            next_version: None,
+            asked_for: FxHashSet::default(),
+            retiring: Vec::new(),
         };
         loop {
             let wake = self.next_wake(&state);
@@ -152,6 +178,9 @@ impl Pipeline {
                     if changed.is_err() || *self.stop.borrow() {
                         self.begin_stop(&mut state);
                     }
+                }
+                change = self.changes.recv() => {
+                    self.on_change(change.ok_or(PipelineError::Gone("reloader"))?, &mut state);
                 }
                 event = self.source.recv() => {
                     self.on_source(event.ok_or(PipelineError::Gone("consumer"))?, &mut state)?;
@@ -217,7 +246,8 @@ impl Pipeline {
         self.leave(state, now);
         if now >= state.next_commit {
             self.commit(state, None);
-            state.next_commit = now + self.commit_interval;
+            state.next_commit = now + self.tuning.commit_interval;
+            self.look_after_versions(state);
             self.observe();
         }
         let flow = self.path.flow(now);
@@ -255,11 +285,13 @@ impl Pipeline {
     }
 
     fn dispatch(&mut self) -> Result<(), PipelineError> {
-        for (worker, jobs) in self.path.dispatch() {
+        for Batch { worker, version, jobs } in self.path.dispatch() {
             let Some(inbox) = self.workers.get(worker) else { continue };
-            match inbox.try_send(Message::Start(self.spec.id, jobs)) {
+            match inbox.try_send(Message::Start(version, jobs)) {
                 Ok(()) => {}
-                Err(TrySendError::Full(Message::Start(_, jobs))) => self.path.undispatch(worker, jobs),
+                Err(TrySendError::Full(Message::Start(_, jobs))) => {
+                    self.path.undispatch(Batch { worker, version, jobs });
+                }
                 Err(_) => return Err(PipelineError::Gone("worker")),
             }
         }
@@ -326,17 +358,18 @@ impl Pipeline {
             DeliveryError::TimedOut { .. } | DeliveryError::Kafka(_) => return Err(refused.error.into()),
         };
         let failure = Failure::new(cause.word(), refused.error.to_string());
-        let origin = self.spec.origin(&refused.record);
+        let spec = self.versions.get(&refused.version).unwrap_or(&self.spec);
+        let origin = spec.origin(&refused.record);
         let word = cause.word().to_owned();
         let event =
-            build_error_event(&word, &failure, None, &self.spec.errors, &origin, refused.attempt, self.clock.now_ms());
+            build_error_event(&word, &failure, None, &spec.errors, &origin, refused.attempt, self.clock.now_ms());
         self.path.replace(refused.id, &word, event);
         Ok(())
     }
 
     fn on_source(&mut self, event: SourceEvent, state: &mut State) -> Result<(), PipelineError> {
         match event {
-            SourceEvent::Records(records) => self.path.poll(records),
+            SourceEvent::Records(records) => self.path.poll(records, Instant::now()),
             SourceEvent::Assigned(assignments) => self.on_assigned(assignments, state)?,
             SourceEvent::Revoked { partitions, done } => {
                 self.path.stop_starting(Some(&partitions));
@@ -377,7 +410,8 @@ impl Pipeline {
             tracing::info!(pipeline = self.spec.name, %partition, offset, "Partition assigned.");
             self.path.assign(partition, progress);
         }
-        self.publish_assignment();
+        self.look_after_versions(state);
+        self.publish_status();
         Ok(())
     }
 
@@ -410,7 +444,7 @@ impl Pipeline {
             open = self.path.open(None),
             "Stopping: finishing what is in flight."
         );
-        state.leaving.push(Leaving { partitions, until: Instant::now() + self.drain_deadline, done: None });
+        state.leaving.push(Leaving { partitions, until: Instant::now() + self.tuning.drain_deadline, done: None });
     }
 
     /// Sees leaving partitions off: once all is finished, or the time is over, their progress is handed over.
@@ -434,19 +468,23 @@ impl Pipeline {
     }
 
     fn drop_partitions(&mut self, partitions: &[TopicPartition], state: &mut State) {
-        for (worker, jobs) in self.path.revoke(partitions) {
+        for partition in partitions {
+            tracing::info!(pipeline = self.spec.name, %partition, "Partition let go.");
+        }
+        for ((worker, version), jobs) in self.path.revoke(partitions) {
             if let Some(inbox) = self.workers.get(worker) {
                 // A worker without room finishes the jobs, and the path ignores what came of them.
-                drop(inbox.try_send(Message::Cancel(self.spec.id, jobs)));
+                drop(inbox.try_send(Message::Cancel(version, jobs)));
             }
         }
         if let Some(unit) = &mut state.refused {
             self.path.recall(unit);
         }
-        self.publish_assignment();
+        self.publish_status();
     }
 
-    fn publish_assignment(&self) {
-        self.assigned.send_replace(Some(self.path.owned().len()));
+    fn publish_status(&self) {
+        let status = Status { partitions: self.path.owned().len(), plugin: self.spec.plugin_digest.clone() };
+        self.status.send_replace(Some(status));
     }
 }

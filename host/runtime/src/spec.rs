@@ -1,7 +1,7 @@
-//! What a worker must know of a pipeline to run its events: bindings, limits, streams. Made once per pipeline (and per
-//! plugin version), shared by all workers, never changed.
+//! What a worker must know of a pipeline to run its events: plugin, settings, bindings, limits, streams. Made once per
+//! version, shared by all workers, never changed: new settings or another plugin are a new version.
 
-use crate::job::PipelineId;
+use crate::job::{PipelineId, VersionId};
 use crate::metrics::PipelineMetrics;
 use millrace_flow::retry::RetryPolicy;
 use millrace_lookup::Scope;
@@ -24,10 +24,12 @@ pub struct InputBinding {
     pub tombstones: bool,
 }
 
-/// One pipeline, as its workers see it.
+/// One version of a pipeline, as its workers see it.
 pub struct PipelineSpec {
     /// The pipeline's number within the host.
     pub id: PipelineId,
+    /// The number of this version of it.
+    pub version: VersionId,
     /// The pipeline's name.
     pub name: String,
     /// The id of the Kafka cluster that the inputs come from: part of `meta.id` and of every source coordinate.

@@ -7,13 +7,17 @@ use crate::config::{HostConfig, PipelineConfig};
 use crate::job::PipelineId;
 use crate::launch::{self, Launched};
 use crate::metrics::HostMetrics;
+use crate::reload::config::{PipelineConfigs, reread};
+use crate::reload::file::FileWatch;
+use crate::reload::store::PluginStore;
 use crate::shutdown::{self, Signals};
-use crate::worker::{self, Message, Shared};
+use crate::worker::{self, Message, Role, Shared};
 use anyhow::Context as _;
 use millrace_flow::clock::Clock;
 use millrace_lookup::{AnswerSink, Answered, LookupService};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::watch;
@@ -43,8 +47,14 @@ pub struct Host {
     pub config: HostConfig,
     /// The workers' inboxes.
     pub workers: Vec<Sender<Message>>,
+    /// The inbox of the sideline, where plugins are that use too much CPU time. Nobody sends events there directly.
+    pub sideline: Sender<Message>,
     /// The compiler and runtime of plugins.
     pub engine: millrace_plugin::Engine,
+    /// The bytes of plugins that run or ran lately.
+    pub plugins: PluginStore,
+    /// Notices that a plugin's file is another.
+    pub files: FileWatch,
     /// Answers what plugins ask.
     pub lookup: LookupService,
     /// The wall clock.
@@ -57,6 +67,13 @@ pub struct Host {
     pub allow_embedded_broker: bool,
     /// True once the host stops.
     pub stop: watch::Receiver<bool>,
+}
+
+impl Host {
+    /// The inboxes of all workers, the sideline last: a station that is on its way there gets there before what follows.
+    fn inboxes(&self) -> impl Iterator<Item = &Sender<Message>> {
+        self.workers.iter().chain([&self.sideline])
+    }
 }
 
 /// Runs a host until a signal stops it. A second signal ends the process at once.
@@ -77,6 +94,7 @@ pub fn run(config: HostConfig, broker: EmbeddedBroker) -> anyhow::Result<()> {
 
 async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtime::Handle) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
+    let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let (stop_host, stop) = watch::channel(false);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Arc::new(HostMetrics::new()?);
@@ -86,11 +104,14 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     let lookup = LookupService::new(launch::lookups::lookup_config(&config), Arc::clone(&clock), handle.clone())?;
     metrics.watch_lookups(lookup.clone());
     let engine = millrace_plugin::Engine::new(engine_config(&config))?;
-    let (workers, threads) = start_workers(config.workers, &lookup, &clock, &handle)?;
+    let Workers { workers, sideline, threads } = start_workers(config.workers, &lookup, &clock, &handle)?;
     let admin = admin::serve(&config.admin, Arc::clone(&metrics), Arc::clone(&health)).await?;
     let host = Arc::new(Host {
+        plugins: PluginStore::new(config.plugins.cache_dir.as_deref(), config.pipelines.len()),
+        files: FileWatch::start(),
         config,
         workers,
+        sideline,
         engine,
         lookup,
         clock,
@@ -101,12 +122,17 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     });
 
     let mut pipelines = tokio::task::JoinSet::new();
+    let mut configs = PipelineConfigs::new();
     for (id, pipeline) in (0..).zip(host.config.pipelines.clone()) {
-        pipelines.spawn(keep_running(Arc::clone(&host), PipelineId(id), pipeline));
+        let (send, config) = watch::channel(pipeline);
+        configs.push(send);
+        pipelines.spawn(keep_running(Arc::clone(&host), PipelineId(id), config));
     }
+    let rereading = tokio::spawn(reread_on_hangup(Arc::clone(&host), hangups, configs));
     shutdown::wait(signals, stop_host, &mut pipelines).await;
+    rereading.abort();
     admin.abort();
-    for inbox in &host.workers {
+    for inbox in host.inboxes() {
         // A worker that is gone needs no telling.
         drop(inbox.send(Message::Stop).await);
     }
@@ -119,34 +145,45 @@ fn engine_config(config: &HostConfig) -> millrace_plugin::EngineConfig {
     millrace_plugin::EngineConfig { cache_dir: config.plugins.cache_dir.clone(), ..Default::default() }
 }
 
-type Workers = (Vec<Sender<Message>>, Vec<std::thread::JoinHandle<()>>);
+/// The threads that run plugins.
+struct Workers {
+    workers: Vec<Sender<Message>>,
+    sideline: Sender<Message>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
 
-/// One OS thread per worker, each with an inbox of its own.
+/// One OS thread per worker, each with an inbox of its own, and one for the sideline.
 fn start_workers(
     count: usize,
     lookup: &LookupService,
     clock: &Arc<dyn Clock>,
     handle: &tokio::runtime::Handle,
 ) -> anyhow::Result<Workers> {
-    let mut inboxes = Vec::new();
-    let mut threads = Vec::new();
-    for number in 0..count {
+    let start = |name: String, role: Role| -> anyhow::Result<_> {
         let (sender, inbox) = mpsc::channel(INBOX_MESSAGES_MAX);
         let answers = Arc::new(Inbox { sender: sender.clone(), handle: handle.clone() });
-        let shared = Shared { lookup: lookup.clone(), answers, clock: Arc::clone(clock) };
+        let (lookup, clock, io) = (lookup.clone(), Arc::clone(clock), handle.clone());
+        let shared = Shared { lookup, inbox: sender.clone(), answers, io, clock };
         let handle = handle.clone();
         let thread = std::thread::Builder::new()
-            .name(format!("millrace-worker-{number}"))
+            .name(name)
             .spawn(move || {
                 let _entered = handle.enter();
                 let _last = EndsTheHost;
-                worker::run(inbox, shared);
+                worker::run(inbox, role, shared);
             })
             .context("a worker thread could not be started")?;
-        inboxes.push(sender);
+        Ok((sender, thread))
+    };
+    let (sideline, thread) = start("millrace-sideline".to_owned(), Role::Sideline)?;
+    let (mut workers, mut threads) = (Vec::new(), vec![thread]);
+    for number in 0..count {
+        let role = Role::Ordinary { sideline: sideline.clone() };
+        let (worker, thread) = start(format!("millrace-worker-{number}"), role)?;
+        workers.push(worker);
         threads.push(thread);
     }
-    Ok((inboxes, threads))
+    Ok(Workers { workers, sideline, threads })
 }
 
 /// A worker that ends in a fault of the host's own takes the host with it: its events would wait for ever, and whoever
@@ -180,27 +217,41 @@ impl AnswerSink for Inbox {
     }
 }
 
+/// Reads the configuration again with every SIGHUP.
+async fn reread_on_hangup(host: Arc<Host>, mut hangups: Signal, configs: PipelineConfigs) {
+    while hangups.recv().await.is_some() {
+        let file = host.config.file.display();
+        match reread(&host.config, &configs) {
+            Ok(()) => tracing::info!(%file, "The configuration was read again."),
+            Err(mistakes) => {
+                tracing::error!(%file, mistakes, "The configuration has mistakes; what runs goes on as it is.");
+            }
+        }
+    }
+}
+
 /// Starts a pipeline again, with backoff, whenever it stops by itself.
-async fn keep_running(host: Arc<Host>, id: PipelineId, config: PipelineConfig) {
+async fn keep_running(host: Arc<Host>, id: PipelineId, config: watch::Receiver<PipelineConfig>) {
+    let name = config.borrow().name.clone();
     let mut backoff = BACKOFF_MIN;
     let mut stop = host.stop.clone();
     loop {
         let started = tokio::time::Instant::now();
-        let Err(error) = run_guarded(&host, id, &config).await else {
-            host.health.stopped(&config.name, "stopped with the host");
+        let Err(error) = run_guarded(&host, id, config.clone()).await else {
+            host.health.stopped(&name, "stopped with the host");
             return;
         };
         if started.elapsed() > BACKOFF_RESET {
             backoff = BACKOFF_MIN;
         }
         tracing::error!(
-            pipeline = config.name,
+            pipeline = name,
             error = format!("{error:#}"),
             again_in_s = backoff.as_secs(),
             "The pipeline stopped."
         );
-        host.health.stopped(&config.name, &format!("{error:#}"));
-        host.metrics.pipeline_restarted(&config.name);
+        host.health.stopped(&name, &format!("{error:#}"));
+        host.metrics.pipeline_restarted(&name);
         tokio::select! {
             () = tokio::time::sleep(backoff) => {}
             _ = stop.wait_for(|stopping| *stopping) => return,
@@ -211,34 +262,37 @@ async fn keep_running(host: Arc<Host>, id: PipelineId, config: PipelineConfig) {
 
 /// Runs a pipeline once, in a task of its own, so that a fault of the host in it is an error like any other; then the
 /// workers forget it.
-async fn run_guarded(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<()> {
-    let (of_task, config) = (Arc::clone(host), config.clone());
-    let running = tokio::spawn(async move { run_once(&of_task, id, &config).await });
+async fn run_guarded(host: &Arc<Host>, id: PipelineId, config: watch::Receiver<PipelineConfig>) -> anyhow::Result<()> {
+    let of_task = Arc::clone(host);
+    let running = tokio::spawn(async move { run_once(&of_task, id, config).await });
     let ended = running.await.context("the pipeline ended in a fault of the host");
-    for inbox in &host.workers {
+    for inbox in host.inboxes() {
         // A worker that is gone has nothing to forget.
         drop(inbox.send(Message::Detach(id)).await);
     }
     ended?
 }
 
-async fn run_once(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyhow::Result<()> {
+async fn run_once(host: &Arc<Host>, id: PipelineId, config: watch::Receiver<PipelineConfig>) -> anyhow::Result<()> {
     let mut stop = host.stop.clone();
-    let Launched { pipeline, mut assigned } = tokio::select! {
+    let name = config.borrow().name.clone();
+    let Launched { pipeline, reloader, mut status } = tokio::select! {
         launched = launch::launch(host, id, config) => launched?,
         // Nothing is in flight yet: whoever asks the host to end need not wait for a cluster that does not answer.
         _ = stop.wait_for(|stopping| *stopping) => return Ok(()),
     };
     let health = Arc::clone(&host.health);
-    let name = config.name.clone();
     let watcher = tokio::spawn(async move {
-        while assigned.changed().await.is_ok() {
-            if let Some(partitions) = *assigned.borrow_and_update() {
-                health.running(&name, partitions);
+        while status.changed().await.is_ok() {
+            if let Some(status) = status.borrow_and_update().clone() {
+                health.running(&name, status);
             }
         }
     });
-    let ended = pipeline.run().await;
+    let ended = tokio::select! {
+        ended = pipeline.run() => ended,
+        never = reloader.run() => match never {},
+    };
     watcher.abort();
     Ok(ended?)
 }

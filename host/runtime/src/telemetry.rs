@@ -16,6 +16,9 @@ use tracing_subscriber::fmt::format::Writer;
 /// Log lines of one pipeline's plugin that are written within [`PLUGIN_WINDOW`]; the others are counted only.
 const PLUGIN_LINES_MAX: u32 = 1_000;
 
+/// Bytes of these lines: 1,000 ordinary lines fit, and 100 stack traces. A disk for logs takes as much from fifty pipelines.
+const PLUGIN_BYTES_MAX: usize = 1 << 20;
+
 /// See [`PLUGIN_LINES_MAX`].
 const PLUGIN_WINDOW: Duration = Duration::from_secs(1);
 
@@ -92,7 +95,8 @@ pub fn plugin_lines(pipeline: &str, lines: &[LogLine], rate: &PluginLogRate) -> 
     let mut dropped = 0;
     for line in lines {
         // A panic while counting cannot leave the rate half-changed.
-        let allowed = rate.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).allow(Instant::now());
+        let allowed =
+            rate.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).allow(line.message.len(), Instant::now());
         if allowed == Allowed::Yes {
             write_plugin_line(pipeline, line);
         } else {
@@ -125,16 +129,20 @@ enum Allowed {
 struct Rate {
     since: Option<Instant>,
     written: u32,
+    bytes: usize,
 }
 
 impl Rate {
-    fn allow(&mut self, now: Instant) -> Allowed {
+    fn allow(&mut self, bytes: usize, now: Instant) -> Allowed {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= PLUGIN_WINDOW) {
-            self.since = Some(now);
-            self.written = 0;
+            *self = Self { since: Some(now), written: 0, bytes: 0 };
         }
-        self.written = self.written.saturating_add(1);
-        if self.written <= PLUGIN_LINES_MAX { Allowed::Yes } else { Allowed::No }
+        if self.written >= PLUGIN_LINES_MAX || self.bytes.saturating_add(bytes) > PLUGIN_BYTES_MAX {
+            return Allowed::No;
+        }
+        self.written += 1;
+        self.bytes += bytes;
+        Allowed::Yes
     }
 }
 
@@ -176,10 +184,12 @@ mod tests {
 
     #[test]
     fn lines_beyond_the_rate_are_dropped_until_the_next_window() {
-        let mut rate = Rate { since: None, written: 0 };
-        let now = Instant::now();
-        let written = (0..PLUGIN_LINES_MAX + 5).filter(|_| rate.allow(now) == Allowed::Yes).count();
-        assert_eq!(written, 1_000);
-        assert_eq!(rate.allow(now + PLUGIN_WINDOW), Allowed::Yes);
+        for (bytes, expected) in [(100, 1_000), (8 << 10, 128)] {
+            let mut rate = Rate::default();
+            let now = Instant::now();
+            let written = (0..1_005).filter(|_| rate.allow(bytes, now) == Allowed::Yes).count();
+            assert_eq!(written, expected);
+            assert_eq!(rate.allow(bytes, now + PLUGIN_WINDOW), Allowed::Yes);
+        }
     }
 }

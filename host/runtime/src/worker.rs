@@ -1,76 +1,78 @@
-//! A worker: one OS thread that runs plugin instances. The middle of a record's path, decode -> turn -> check, is here,
-//! in this order; what comes before and after it is in `partition.rs`.
+//! A worker: one OS thread that runs plugin instances. It serves every version of every pipeline of the host, a [`Station`]
+//! each, in slices of time. What a station does with an event is in `station.rs`.
 //!
-//! A worker serves every pipeline of the host, a `Station` each. It waits only when no instance has anything to do,
-//! and everything that it receives and sends travels in batches.
+//! A worker waits only when no instance has anything to do, and everything that it receives and sends travels in batches.
 
-use crate::job::{Finish, Finished, Job, PipelineId};
-use crate::spec::{InputBinding, PipelineSpec};
-use bytes::Bytes;
-use millrace_flow::blob::Blob;
-use millrace_flow::cause::{Cause, Word};
+pub(crate) mod account;
+mod floor;
+
+pub use floor::Role;
+
+use crate::job::{Job, JobId, PipelineId, VersionId};
+use crate::station::Station;
+use floor::Floor;
 use millrace_flow::clock::Clock;
-use millrace_flow::lookup::Ask;
-use millrace_flow::outcome::{Emission, Failure, Outcome};
-use millrace_flow::record::OutputRecord;
-use millrace_lookup::{AnswerSink, Answered, Forget, LookupService, Request};
-use millrace_platform::{Conceals, Document, EventFacts, build_error_event, build_output};
-use millrace_plugin::{Crew, Effect, Event, Payload, PluginError, Report, Ticket};
-use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::VecDeque;
+use millrace_lookup::{AnswerSink, Answered, LookupService};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::sync::oneshot;
 
 /// How many messages a worker takes from its inbox before it runs turns: enough to fill them, few enough to keep them
 /// short.
 const MESSAGES_PER_ROUND_MAX: usize = 64;
 
-/// The most bytes of all outputs of one event: a plugin that names one large blob a thousand times must not fill the host.
-const OUTPUTS_BYTES_MAX: usize = 64 << 20;
-
 /// What a worker is told.
 pub enum Message {
-    /// Serve this pipeline from now on. The reply says whether the plugin could be instantiated and configured.
-    Attach(Arc<PipelineSpec>, Sender<Vec<Finished>>, oneshot::Sender<Result<(), PluginError>>),
-    /// Forget this pipeline and everything in flight for it.
+    /// Serve this version of a pipeline from now on.
+    Attach(Box<Station>),
+    /// Forget this version of a pipeline: nothing runs on it any more.
+    Retire(VersionId),
+    /// Forget this pipeline with all its versions, and everything in flight for it.
     Detach(PipelineId),
-    /// Run these events.
-    Start(PipelineId, Vec<Job>),
-    /// Give these events up: their partition is no longer ours.
-    Cancel(PipelineId, Vec<crate::job::JobId>),
+    /// Run these events on this version.
+    Start(VersionId, Vec<Job>),
+    /// Give these events of this version up: their partition is no longer ours.
+    Cancel(VersionId, Vec<JobId>),
     /// Answers to lookups, of any pipeline.
     Answers(Vec<Answered>),
     /// The host ends.
     Stop,
 }
 
-/// What all workers share.
+/// What a worker works with.
 #[derive(Clone)]
 pub struct Shared {
     /// Answers what plugins ask.
     pub lookup: LookupService,
-    /// Where this worker's answers go: its own inbox.
+    /// This worker's own inbox.
+    pub inbox: Sender<Message>,
+    /// The same, as the place where answers go.
     pub answers: Arc<dyn AnswerSink>,
+    /// Where what must not wait is left to wait.
+    pub io: tokio::runtime::Handle,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
 }
 
+/// The niceness of the sideline: while others want the CPU, it gets about a tenth of one.
+const SIDELINE_NICE: i32 = 10;
+
 /// Runs a worker until it is told to stop.
-pub fn run(mut inbox: Receiver<Message>, shared: Shared) {
-    let mut stations: FxHashMap<PipelineId, Station> = FxHashMap::default();
+pub fn run(mut inbox: Receiver<Message>, role: Role, shared: Shared) {
+    if matches!(role, Role::Sideline)
+        && let Err(error) = rustix::process::nice(SIDELINE_NICE)
+    {
+        tracing::warn!(%error, "Plugins that use too much CPU time cannot be given low priority.");
+    }
+    let mut floor = Floor::new(role, shared);
     loop {
-        let busy = stations.values().any(Station::has_work);
-        let Some(first) = next_message(&mut inbox, busy, &stations) else { return };
+        let Some(first) = next_message(&mut inbox, &floor) else { return };
         let received = take(first, &mut inbox);
         if received.iter().any(|message| matches!(message, Message::Stop)) {
             return;
         }
-        received.into_iter().for_each(|message| apply(message, &mut stations, &shared));
-        for station in stations.values_mut() {
-            station.round(&shared);
-        }
+        received.into_iter().for_each(|message| floor.apply(message));
+        floor.round();
     }
 }
 
@@ -87,15 +89,11 @@ fn take(first: Option<Message>, inbox: &mut Receiver<Message>) -> Vec<Message> {
 
 /// The next message, if there is one: at once when instances have work, else once one arrives or a deadline passes.
 /// None: the host is gone.
-fn next_message(
-    inbox: &mut Receiver<Message>,
-    busy: bool,
-    stations: &FxHashMap<PipelineId, Station>,
-) -> Option<Option<Message>> {
-    if busy {
+fn next_message(inbox: &mut Receiver<Message>, floor: &Floor) -> Option<Option<Message>> {
+    if floor.has_work() {
         return Some(inbox.try_recv().ok());
     }
-    match stations.values().filter_map(Station::next_deadline).min() {
+    match floor.next_deadline() {
         None => inbox.blocking_recv().map(Some),
         Some(deadline) => wait_until(inbox, deadline),
     }
@@ -109,364 +107,6 @@ fn wait_until(inbox: &mut Receiver<Message>, deadline: Instant) -> Option<Option
         Ok(received) => received.map(Some),
         Err(_elapsed) => Some(None),
     }
-}
-
-fn apply(message: Message, stations: &mut FxHashMap<PipelineId, Station>, shared: &Shared) {
-    match message {
-        Message::Attach(spec, results, reply) => {
-            let attached = Station::new(spec, results).map(|station| {
-                stations.insert(station.spec.id, station);
-            });
-            // Nobody waits for the reply when the pipeline was given up meanwhile; then it will be detached next.
-            drop(reply.send(attached));
-        }
-        Message::Detach(id) => {
-            if let Some(mut station) = stations.remove(&id) {
-                station.abandon(shared);
-            }
-        }
-        Message::Start(id, jobs) => {
-            if let Some(station) = stations.get_mut(&id) {
-                let now_ms = shared.clock.now_ms();
-                jobs.into_iter().for_each(|job| station.start(job, shared, now_ms));
-            }
-        }
-        Message::Cancel(id, jobs) => {
-            if let Some(station) = stations.get_mut(&id) {
-                station.cancel(&jobs, shared);
-            }
-        }
-        Message::Answers(answers) => {
-            for answered in answers {
-                let (id, ticket) = token_parts(answered.token);
-                if let Some(station) = stations.get_mut(&id) {
-                    station.answer(ticket, answered);
-                }
-            }
-        }
-        Message::Stop => {}
-    }
-}
-
-/// A lookup's token: the pipeline's number and the ticket's, which fits because no instance lives for 2^48 tickets.
-fn token(id: PipelineId, ticket: Ticket) -> u64 {
-    (u64::from(id.0) << 48) | (ticket.0 & 0xffff_ffff_ffff)
-}
-
-fn token_parts(token: u64) -> (PipelineId, Ticket) {
-    (PipelineId(u16::try_from(token >> 48).unwrap_or(0)), Ticket(token & 0xffff_ffff_ffff))
-}
-
-/// One event in flight on this worker.
-struct OpenEvent {
-    job: Job,
-    /// None for a tombstone.
-    document: Option<Document>,
-    facts: EventFacts,
-    /// The bytes of the answers that came in for it.
-    answer_bytes: u64,
-    /// Asks without an answer yet.
-    asks_open: usize,
-    /// When its time is over, waiting for targets that were out not counted.
-    deadline: Instant,
-}
-
-/// One pipeline on one worker.
-struct Station {
-    spec: Arc<PipelineSpec>,
-    crew: Crew,
-    open: FxHashMap<Ticket, OpenEvent>,
-    /// The tickets in the order of their deadlines, which is that of their start but for those that waited for an outage.
-    deadlines: VecDeque<(Instant, Ticket)>,
-    results: Sender<Vec<Finished>>,
-    finished: Vec<Finished>,
-    asks: Vec<Request>,
-    effects: Vec<Effect>,
-}
-
-impl Station {
-    fn new(spec: Arc<PipelineSpec>, results: Sender<Vec<Finished>>) -> Result<Self, PluginError> {
-        let crew = Crew::new(&spec.plugin, &spec.settings, spec.plugin_limits.clone())?;
-        Ok(Self {
-            spec,
-            crew,
-            open: FxHashMap::default(),
-            deadlines: VecDeque::new(),
-            results,
-            finished: Vec::new(),
-            asks: Vec::new(),
-            effects: Vec::new(),
-        })
-    }
-
-    fn has_work(&self) -> bool {
-        self.crew.has_work() || !self.finished.is_empty()
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.front().map(|(deadline, _)| *deadline)
-    }
-
-    /// Decodes the job's record and hands it to an instance, or finishes it here and now.
-    fn start(&mut self, job: Job, shared: &Shared, now_ms: u64) {
-        let spec = Arc::clone(&self.spec);
-        let Some(input) = spec.inputs.get(&job.record.source.topic) else {
-            let failure = Failure::new("decode", "no input of the plugin is bound to this topic");
-            return self.fail(&job, None, failure, now_ms);
-        };
-        let document = match job.record.value.clone() {
-            None if !input.tombstones => return self.finish(&job, Finish::Tombstone, 0),
-            None => None,
-            Some(value) => match Document::parse(value, &spec.decode) {
-                Ok(document) => Some(document),
-                Err(error) => {
-                    let failure = Failure::new(error.cause().word(), error.to_string());
-                    return self.fail(&job, None, failure, now_ms);
-                }
-            },
-        };
-        let facts = document.as_ref().map(Document::facts).unwrap_or_default();
-        if facts.canary {
-            return self.finish(&job, Finish::Canary, 0);
-        }
-        if let (Some(conceals), Some(document)) = (facts.conceals, &document) {
-            forget(conceals, document, &shared.lookup);
-        }
-        let ticket = self.crew.start(event(&job, input, document.as_ref(), spec.inline_bytes_max));
-        let deadline = Instant::now() + spec.event_deadline;
-        self.deadlines.push_back((deadline, ticket));
-        self.open.insert(ticket, OpenEvent { job, document, facts, answer_bytes: 0, asks_open: 0, deadline });
-    }
-
-    fn answer(&mut self, ticket: Ticket, answered: Answered) {
-        if let Some(open) = self.open.get_mut(&ticket) {
-            open.asks_open = open.asks_open.saturating_sub(1);
-            open.deadline += Duration::from_millis(answered.held_ms);
-            open.answer_bytes += answered.answer.as_ref().map_or(0, |reply| reply.held() as u64);
-            self.crew.answer(ticket, answered.ask_id, answered.answer);
-        }
-    }
-
-    /// One round: deadlines, turns, what the turns said, and off with it.
-    fn round(&mut self, shared: &Shared) {
-        let now_ms = shared.clock.now_ms();
-        if self.crew.has_work() {
-            let mut effects = std::mem::take(&mut self.effects);
-            let began = Instant::now();
-            self.crew.run(now_ms, &mut effects);
-            self.spec.metrics.turned(began.elapsed());
-            for effect in effects.drain(..) {
-                self.apply(effect, shared, now_ms);
-            }
-            self.effects = effects;
-            let loose = self.crew.take_report();
-            self.report(&loose);
-        }
-        // Behind the turns: an answer that has come in time is not lost to a round that took long.
-        self.expire(shared, now_ms);
-        if !self.asks.is_empty() {
-            shared.lookup.submit(std::mem::take(&mut self.asks), &shared.answers);
-        }
-        if !self.finished.is_empty() {
-            // The pipeline's task is gone when the pipeline was stopped; its work is then nobody's any more.
-            drop(self.results.blocking_send(std::mem::take(&mut self.finished)));
-        }
-    }
-
-    fn apply(&mut self, effect: Effect, shared: &Shared, now_ms: u64) {
-        match effect {
-            Effect::Ask { ticket, ask } => self.ask(ticket, ask),
-            Effect::Done { ticket, outcome, report } => {
-                let Some(open) = self.close(ticket, shared) else { return };
-                self.report(&report);
-                self.conclude(open, outcome, now_ms);
-            }
-            Effect::Fault { ticket, fault, report } => {
-                let Some(open) = self.close(ticket, shared) else { return };
-                self.report(&report);
-                self.spec.metrics.fault(fault.kind.word());
-                let failure =
-                    Failure { kind: fault.kind.cause().word().to_owned(), message: fault.message, stack: fault.stack };
-                self.fail(&open.job, open.document.as_ref(), failure, now_ms);
-            }
-        }
-    }
-
-    fn ask(&mut self, ticket: Ticket, ask: Ask) {
-        let Some(open) = self.open.get_mut(&ticket) else { return };
-        open.asks_open += 1;
-        self.asks.push(Request {
-            token: token(self.spec.id, ticket),
-            ask,
-            scope: Arc::clone(&self.spec.scope),
-            born_ms: open.facts.born_ms,
-            expected_bytes: open.facts.content_bytes,
-        });
-    }
-
-    /// Takes the event of a finished ticket out of the books.
-    fn close(&mut self, ticket: Ticket, shared: &Shared) -> Option<OpenEvent> {
-        let open = self.open.remove(&ticket)?;
-        if open.asks_open > 0 {
-            shared.lookup.cancel(&[token(self.spec.id, ticket)]);
-        }
-        // Most events finish in the order in which they started, so their deadlines go from the front.
-        while self.deadlines.front().is_some_and(|(_, ticket)| !self.open.contains_key(ticket)) {
-            self.deadlines.pop_front();
-        }
-        Some(open)
-    }
-
-    /// Turns a plugin's outcome into what the pipeline delivers.
-    fn conclude(&mut self, open: OpenEvent, outcome: Outcome, now_ms: u64) {
-        match outcome {
-            Outcome::Emit(emissions) => match self.check(&open, emissions, now_ms) {
-                Ok(outputs) => self.finish(&open.job, Finish::Emitted(outputs), open.answer_bytes),
-                Err(failure) => self.fail(&open.job, open.document.as_ref(), failure, now_ms),
-            },
-            Outcome::Skip(reason) => {
-                let finish = Finish::Skipped(Word::of(&reason).to_string());
-                self.finish(&open.job, finish, open.answer_bytes);
-            }
-            Outcome::Fail(failure) => self.fail(&open.job, open.document.as_ref(), failure, now_ms),
-            Outcome::Retry { after_ms, failure } => {
-                let failure = Failure { kind: Word::of(&failure.kind).to_string(), ..failure };
-                let jitter = jitter(open.job.id.0, open.job.attempt);
-                match self.spec.retry.delay_ms(open.job.attempt, after_ms, jitter) {
-                    Some(delay_ms) => {
-                        let delay = Duration::from_millis(delay_ms);
-                        self.finish(&open.job, Finish::Retry { delay, failure }, open.answer_bytes);
-                    }
-                    None => self.fail(&open.job, open.document.as_ref(), failure, now_ms),
-                }
-            }
-        }
-    }
-
-    /// Makes every emission an output record: patched, in its envelope, keyed, small enough. All or nothing.
-    fn check(&self, open: &OpenEvent, emissions: Vec<Emission>, now_ms: u64) -> Result<Vec<OutputRecord>, Failure> {
-        let spec = &self.spec;
-        let origin = spec.origin(&open.job.record);
-        let input = spec.inputs.get(&open.job.record.source.topic);
-        let mut outputs = Vec::with_capacity(emissions.len());
-        let mut bytes = 0;
-        for (index, emission) in (0..).zip(emissions) {
-            let (Some(stream), Some(input)) = (spec.outputs.get(&emission.output), input) else {
-                return Err(Failure::new(
-                    Cause::OutputInvalid.word(),
-                    format!("output `{}` is bound to no stream", emission.output),
-                ));
-            };
-            let output =
-                build_output(open.document.as_ref(), &input.projection, emission, index, stream, &origin, now_ms)
-                    .map_err(|error| Failure::new(error.cause().word(), error.to_string()))?;
-            bytes += output.bytes();
-            if bytes > OUTPUTS_BYTES_MAX {
-                let message = format!("the outputs of this event have more than {OUTPUTS_BYTES_MAX} bytes in all");
-                return Err(Failure::new(Cause::OutputTooLarge.word(), message));
-            }
-            outputs.push(output);
-        }
-        Ok(outputs)
-    }
-
-    fn fail(&mut self, job: &Job, document: Option<&Document>, failure: Failure, now_ms: u64) {
-        let spec = Arc::clone(&self.spec);
-        let error_type = Word::of(&failure.kind).to_string();
-        let origin = spec.origin(&job.record);
-        let error_event =
-            build_error_event(&error_type, &failure, document, &spec.errors, &origin, job.attempt, now_ms);
-        self.finish(job, Finish::Failed { error_type, error_event: Box::new(error_event) }, 0);
-    }
-
-    fn finish(&mut self, job: &Job, finish: Finish, answer_bytes: u64) {
-        self.finished.push(Finished { id: job.id, finish, answer_bytes });
-    }
-
-    /// Ends the events whose time is over. Time for which its lookups were held does not count.
-    fn expire(&mut self, shared: &Shared, now_ms: u64) {
-        let now = Instant::now();
-        while let Some((deadline, ticket)) = self.deadlines.front().copied() {
-            if deadline > now {
-                return;
-            }
-            self.deadlines.pop_front();
-            let Some(open) = self.open.get(&ticket) else { continue };
-            let held = Duration::from_millis(shared.lookup.held_ms(token(self.spec.id, ticket)));
-            let extended = open.deadline + held;
-            if extended > now {
-                let at = self.deadlines.partition_point(|(deadline, _)| *deadline <= extended);
-                self.deadlines.insert(at, (extended, ticket));
-                continue;
-            }
-            self.crew.cancel(ticket);
-            let Some(open) = self.close(ticket, shared) else { continue };
-            let message = format!("the event took longer than {} s", self.spec.event_deadline.as_secs());
-            let failure = Failure::new(Cause::Deadline.word(), message);
-            self.fail(&open.job, open.document.as_ref(), failure, now_ms);
-        }
-    }
-
-    fn cancel(&mut self, jobs: &[crate::job::JobId], shared: &Shared) {
-        let jobs: FxHashSet<crate::job::JobId> = jobs.iter().copied().collect();
-        let gone: Vec<Ticket> =
-            self.open.iter().filter(|(_, open)| jobs.contains(&open.job.id)).map(|(ticket, _)| *ticket).collect();
-        for ticket in gone {
-            self.crew.cancel(ticket);
-            self.close(ticket, shared);
-        }
-    }
-
-    /// Gives everything up.
-    fn abandon(&mut self, shared: &Shared) {
-        let tokens: Vec<u64> = self.open.keys().map(|ticket| token(self.spec.id, *ticket)).collect();
-        shared.lookup.cancel(&tokens);
-    }
-
-    fn report(&self, report: &Report) {
-        self.spec.metrics.plugin_report(&self.spec.name, report);
-    }
-}
-
-/// Makes lookups forget what this event says may not be read any more, in whatever pipeline it was asked.
-fn forget(conceals: Conceals, document: &Document, lookup: &LookupService) {
-    let domain = document.root().get("meta").and_then(|meta| meta.get("domain")?.as_str());
-    let Some(domain) = domain else { return };
-    let revision = conceals.rev_id.map(Forget::Revision);
-    let page = conceals.page_id.map(Forget::Page);
-    let what: Vec<Forget> = revision.into_iter().chain(page).collect();
-    lookup.forget_revisions(&domain, &what);
-}
-
-/// The event as the plugin gets it: cut down to what it asked for.
-fn event(job: &Job, input: &InputBinding, document: Option<&Document>, inline_bytes_max: usize) -> Event {
-    let record = &job.record;
-    let value = document.map(|document| {
-        let mut projected = Vec::new();
-        document.project(&input.projection, &mut projected);
-        if projected.len() > inline_bytes_max {
-            Payload::Large(Blob::plain(Bytes::from(projected)))
-        } else {
-            Payload::Inline(Bytes::from(projected))
-        }
-    });
-    let headers = record.headers.iter().filter(|header| input.headers.iter().any(|name| **name == *header.name));
-    Event {
-        input: Arc::clone(&input.name),
-        source: record.source.clone(),
-        offset: record.offset,
-        timestamp_ms: record.timestamp_ms,
-        key: record.key.clone(),
-        value,
-        headers: headers.cloned().collect(),
-        attempt: job.attempt,
-    }
-}
-
-/// A number in 0..1 that spreads retries: it only has to differ from event to event, so a hash of what is at hand does.
-fn jitter(job: u64, attempt: u32) -> f64 {
-    let mixed = (job ^ u64::from(attempt).rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    f64::from(u32::try_from(mixed >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ use millrace_plugin::{Crew, Effect, Engine, EngineConfig, Event, Limits, Payload
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -79,14 +80,20 @@ fn json_of(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Loads a built guest: one in Rust by its name, another by its language and name (`c/identity`).
+/// One for all tests. Some plugins take ten seconds to compile, so compiled code is kept for the next run.
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+    let cache_dir = Some(repository().join("target/compiled-guests"));
+    Engine::new(EngineConfig { cache_dir, ..EngineConfig::default() }).unwrap()
+});
+
+/// Loads a built guest: one by its name, one without an SDK by its language and name (`c/identity`).
 fn guest(name: &str) -> Plugin {
     let (folder, file) =
         name.split_once('/').map_or((String::new(), name), |(folder, file)| (format!("{folder}/"), file));
     let path = repository().join(format!("guests/{folder}target/components/{file}.wasm"));
     let bytes = std::fs::read(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; run ./x guests guests/{folder} first", path.display()));
-    Engine::new(EngineConfig::default()).unwrap().load(&bytes).unwrap()
+    ENGINE.load(&bytes).unwrap()
 }
 
 /// Runs a case's events one after the other in one crew.
@@ -144,7 +151,7 @@ fn settle(case: &Case, crew: &mut Crew, ticket: Ticket, now_ms: u64) -> (Outcome
     let mut effects = Vec::new();
     loop {
         assert!(crew.has_work(), "{}: nothing happens any more", case.folder.display());
-        crew.run(now_ms, &mut effects);
+        crew.run(now_ms, Duration::MAX, &mut effects);
         for effect in std::mem::take(&mut effects) {
             match effect {
                 Effect::Ask { ask, .. } => crew.answer(ticket, ask.id, case.answer(&ask)),
@@ -256,4 +263,9 @@ fn every_case_ends_as_expected_in_c_without_an_sdk() {
 #[test]
 fn every_case_ends_as_expected_in_go_without_an_sdk() {
     check_cases("page-content-change", &guest("go/page-content-change"));
+}
+
+#[test]
+fn every_case_ends_as_expected_in_python() {
+    check_cases("page-content-change", &guest("python-enrichment"));
 }

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+/// How long a slow revision takes: what MediaWiki's API takes at worst before it gives up.
+pub const SLOW: Duration = Duration::from_secs(15);
+
 /// A running stand-in; it ends when the value is dropped.
 pub struct StandIn {
     address: SocketAddr,
@@ -26,12 +29,23 @@ struct Counts {
     calls: AtomicU64,
     revisions: AtomicU64,
     out: AtomicBool,
+    /// One revision of so many is slow to read; 0: none.
+    slow_every: AtomicU64,
 }
 
 struct Served {
     world: Arc<World>,
     latency: Duration,
     counts: Arc<Counts>,
+}
+
+impl Served {
+    /// Pages are numbered from 1, so their remainders spread slow ones over time.
+    fn latency_of(&self, ids: &[u64]) -> Duration {
+        let every = self.counts.slow_every.load(Ordering::Relaxed);
+        let is_slow = |id: &u64| every > 0 && World::page_of(*id).is_multiple_of(every);
+        if ids.iter().any(is_slow) { SLOW } else { self.latency }
+    }
 }
 
 impl StandIn {
@@ -67,6 +81,11 @@ impl StandIn {
         self.counts.revisions.load(Ordering::Relaxed)
     }
 
+    /// From now on one revision of `every` takes [`SLOW`] to read, and with it the call that asks for it; 0: none.
+    pub fn slow_down(&self, every: u64) {
+        self.counts.slow_every.store(every, Ordering::Relaxed);
+    }
+
     /// From now on answers nothing but 503, at once: an outage.
     pub fn go_out(&self) {
         self.counts.out.store(true, Ordering::Relaxed);
@@ -89,19 +108,20 @@ async fn answer(State(served): State<Arc<Served>>, uri: Uri, headers: HeaderMap,
     if served.counts.out.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "out of order\n").into_response();
     }
-    tokio::time::sleep(served.latency).await;
     let params = parameters(uri.query().unwrap_or_default(), &body);
     let Some(revids) = params.get("revids") else {
+        tokio::time::sleep(served.latency).await;
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("?");
         return (StatusCode::BAD_REQUEST, format!("{host}: this stand-in answers revids only\n")).into_response();
     };
     let ids: Vec<u64> = revids.split('|').filter_map(|id| id.parse().ok()).collect();
+    tokio::time::sleep(served.latency_of(&ids)).await;
     served.counts.revisions.fetch_add(ids.len() as u64, Ordering::Relaxed);
     ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], revisions(&served.world, &ids)).into_response()
 }
 
 /// Query and form parameters, percent-decoded.
-fn parameters(query: &str, body: &[u8]) -> BTreeMap<String, String> {
+pub(crate) fn parameters(query: &str, body: &[u8]) -> BTreeMap<String, String> {
     let form = std::str::from_utf8(body).unwrap_or_default();
     query
         .split('&')
@@ -129,7 +149,7 @@ fn decode(text: &str) -> String {
 }
 
 /// The answer of `formatversion=2`: grouped by page, what does not exist under `badrevids`.
-fn revisions(world: &World, ids: &[u64]) -> String {
+pub(crate) fn revisions(world: &World, ids: &[u64]) -> String {
     let mut pages: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     let mut bad = Vec::new();
     for id in ids {

@@ -1,12 +1,20 @@
-//! The configuration of one host with one pipeline: Simple Enrichment, page_change in, page_content_change out.
+//! The configuration of a host with one pipeline or more: Simple Enrichment, page_change in, page_content_change out.
 
 use std::path::{Path, PathBuf};
 
 /// What differs from one enrichment to another.
 #[derive(Clone, Debug)]
 pub struct Enrichment {
+    /// The pipeline's name.
+    pub name: String,
+    /// The consumer group.
+    pub group: String,
     /// Where Kafka is.
     pub brokers: String,
+    /// Settings of librdkafka, as YAML between braces.
+    pub kafka_settings: String,
+    /// Where compiled plugins are kept.
+    pub cache_dir: PathBuf,
     /// Where the API is; every wiki is routed there by its Host header.
     pub api: String,
     /// The authorities to trust for an API over HTTPS, as PEM.
@@ -19,6 +27,8 @@ pub struct Enrichment {
     pub call_slots: usize,
     /// Calls at once in all.
     pub call_slots_total: usize,
+    /// Further lines of the section `mediawiki`, as YAML on one line each.
+    pub mediawiki: Vec<String>,
     /// The input topic.
     pub input: String,
     /// The output topic.
@@ -43,19 +53,28 @@ pub struct Enrichment {
     pub settings: String,
     /// Further lines of the pipeline's `limits`, as YAML on one line each.
     pub limits: Vec<String>,
+    /// The largest output, as YAML.
+    pub message_bytes: &'static str,
+    /// Threads that run plugins; none: as many as there are cores.
+    pub workers: Option<usize>,
 }
 
 impl Enrichment {
     /// An enrichment of everything by `plugin`, with the topics `NAME.in`, `NAME.out` and `NAME.error`.
     pub fn new(name: &str, brokers: &str, api: &str, plugin: &Path) -> Self {
         Self {
+            name: "enrichment".to_owned(),
+            group: format!("millrace.{name}.in"),
             brokers: brokers.to_owned(),
+            kafka_settings: "session.timeout.ms: \"6000\"".to_owned(),
+            cache_dir: "./plugin-cache".into(),
             api: api.to_owned(),
             ca_file: None,
             paths: ("/w/api.php", "/w/rest.php"),
             wikis: vec!["*.wikipedia.org".to_owned()],
             call_slots: 4,
             call_slots_total: 64,
+            mediawiki: Vec::new(),
             input: format!("{name}.in"),
             output: format!("{name}.out"),
             errors: format!("{name}.error"),
@@ -68,27 +87,32 @@ impl Enrichment {
             http: String::new(),
             settings: "{}".to_owned(),
             limits: Vec::new(),
+            message_bytes: "10 MiB",
+            workers: None,
         }
     }
 
-    /// The consumer group.
-    pub fn group(&self) -> String {
-        format!("millrace.{}", self.input)
+    /// The configuration of a host with this pipeline. `{admin}` stands where the address of the admin server goes.
+    pub fn yaml(&self) -> String {
+        format!("{}{}", self.host_yaml(), self.pipeline_yaml())
     }
 
-    /// The host's configuration. `{admin}` stands where the address of the admin server goes.
-    pub fn yaml(&self) -> String {
+    /// The same with further pipelines, which share what is the host's of this one.
+    pub fn yaml_with(&self, others: &[Self]) -> String {
+        self.yaml() + &others.iter().map(Self::pipeline_yaml).collect::<String>()
+    }
+
+    fn host_yaml(&self) -> String {
         let wikis: Vec<String> = self.wikis.iter().map(|wiki| format!("\"{wiki}\"")).collect();
         let ca_file =
             self.ca_file.as_ref().map(|path| format!("  ca_file: \"{}\"\n", path.display())).unwrap_or_default();
+        let mediawiki: String = self.mediawiki.iter().map(|line| format!("  {line}\n")).collect();
         let http = if self.http.is_empty() { String::new() } else { format!("http: {}\n", self.http) };
-        let key = if self.key.is_empty() { String::new() } else { format!("        key: {}\n", self.key) };
-        let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
-        let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
+        let workers = self.workers.map(|workers| format!("workers: {workers}\n")).unwrap_or_default();
         format!(
-            "kafka:
+            "{workers}kafka:
   clusters:
-    main: {{ brokers: \"{brokers}\", settings: {{ session.timeout.ms: \"6000\" }} }}
+    main: {{ brokers: \"{brokers}\", settings: {{ {kafka_settings} }} }}
 mediawiki:
   endpoint: \"{api}\"
   api_path: {api_path}
@@ -97,10 +121,30 @@ mediawiki:
   call_slots: {call_slots}
   call_slots_total: {call_slots_total}
   contact: \"mailto:tests@example.org\"
-{http}plugins: {{ cache_dir: ./plugin-cache }}
+{mediawiki}{http}plugins: {{ cache_dir: \"{cache_dir}\" }}
 admin: {{ listen: \"{{admin}}\" }}
 pipelines:
-  - name: enrichment
+",
+            brokers = self.brokers,
+            kafka_settings = self.kafka_settings,
+            cache_dir = self.cache_dir.display(),
+            api = self.api,
+            ca_file = ca_file,
+            api_path = self.paths.0,
+            rest_path = self.paths.1,
+            wikis = wikis.join(", "),
+            call_slots = self.call_slots,
+            call_slots_total = self.call_slots_total,
+            http = http,
+        )
+    }
+
+    fn pipeline_yaml(&self) -> String {
+        let key = if self.key.is_empty() { String::new() } else { format!("        key: {}\n", self.key) };
+        let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
+        let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
+        format!(
+            "  - name: {name}
     plugin: \"{plugin}\"
     settings: {settings}
     cluster: main
@@ -114,26 +158,19 @@ pipelines:
         stream: mediawiki.page_content_change.v1
         topic: \"{output}\"
         schema: /mediawiki/page/change/1.2.0
-{key}        max_message_bytes: 10 MiB
+{key}        max_message_bytes: {message_bytes}
     errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
     lookups: {lookups}
 {limits}",
-            brokers = self.brokers,
-            api = self.api,
-            ca_file = ca_file,
-            api_path = self.paths.0,
-            rest_path = self.paths.1,
-            wikis = wikis.join(", "),
-            call_slots = self.call_slots,
-            call_slots_total = self.call_slots_total,
+            name = self.name,
+            message_bytes = self.message_bytes,
             plugin = self.plugin.display(),
             key = key,
-            http = http,
             lookups = self.lookups,
             settings = self.settings,
             start = self.start,
             order = self.order,
-            group = self.group(),
+            group = self.group,
             input_name = self.names.0,
             output_name = self.names.1,
             input = self.input,

@@ -13,4 +13,6 @@ pub mod events;
 pub mod host;
 pub mod real;
 pub mod tls;
+pub mod trouble;
+pub mod troubled;
 pub mod world;

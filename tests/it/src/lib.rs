@@ -174,7 +174,7 @@ impl Stage {
     pub fn committed_to_the_end(&self, count: i64) -> anyhow::Result<()> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let progress = committed(&self.cluster, &self.enrichment.group(), &self.enrichment.input)?;
+            let progress = committed(&self.cluster, &self.enrichment.group, &self.enrichment.input)?;
             let sum: i64 = progress.values().filter_map(|progress| progress.offset).sum();
             ensure!(sum <= count, "{sum} is committed of {count}");
             if sum == count {
@@ -187,7 +187,7 @@ impl Stage {
 
     /// What the group has committed, by partition.
     pub fn committed(&self) -> anyhow::Result<BTreeMap<TopicPartition, Progress>> {
-        let progress = committed(&self.cluster, &self.enrichment.group(), &self.enrichment.input)?;
+        let progress = committed(&self.cluster, &self.enrichment.group, &self.enrichment.input)?;
         let read = |(partition, progress): (TopicPartition, CommittedProgress)| {
             let offset = progress.offset?;
             Some(Progress::decode(offset, &progress.metadata).map(|progress| (partition, progress)))
@@ -203,9 +203,18 @@ pub fn settled_offsets(progress: &Progress, end: i64) -> usize {
 
 /// Events with an outcome.
 pub fn settled(metrics: &Metrics) -> f64 {
+    settled_with(metrics, &[])
+}
+
+/// Events of one pipeline with an outcome.
+pub fn settled_of(metrics: &Metrics, pipeline: &str) -> f64 {
+    settled_with(metrics, &[&format!("pipeline=\"{pipeline}\"")])
+}
+
+fn settled_with(metrics: &Metrics, labels: &[&str]) -> f64 {
     ["emitted", "skipped", "tombstone", "canary", "failed", "abandoned"]
         .iter()
-        .map(|outcome| metrics.sum(&format!("millrace_events_{outcome}_total"), &[]))
+        .map(|outcome| metrics.sum(&format!("millrace_events_{outcome}_total"), labels))
         .sum()
 }
 

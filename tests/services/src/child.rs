@@ -96,9 +96,7 @@ impl Service {
 
     /// Asks the service to end (SIGTERM to its main process) and waits for it; SIGKILL after `patience`.
     pub(crate) fn stop(mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
-        if let Some(pid) = self.pid() {
-            kill_process(pid, Signal::TERM).with_context(|| format!("cannot stop {}", self.name))?;
-        }
+        self.signal(Signal::TERM)?;
         let started = Instant::now();
         while started.elapsed() < patience {
             if let Some(status) = self.child.try_wait()? {
@@ -107,6 +105,14 @@ impl Service {
             std::thread::sleep(POLL);
         }
         bail!("{} did not end within {} s of SIGTERM:\n{}", self.name, patience.as_secs(), self.last_words());
+    }
+
+    /// Sends a signal to the service's main process.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        if let Some(pid) = self.pid() {
+            kill_process(pid, signal).with_context(|| format!("cannot send {signal:?} to {}", self.name))?;
+        }
+        Ok(())
     }
 
     fn pid(&self) -> Option<Pid> {

@@ -14,6 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rustix::process::Signal;
 
 use crate::child::{Service, wait_until};
 use crate::place::{self, RunFolder};
@@ -201,6 +202,28 @@ impl Kafka {
     /// When there is no such broker, it does not run, or it does not end within 30 s (it is killed then).
     pub fn stop(&mut self, broker: usize) -> anyhow::Result<()> {
         self.running(broker)?.stop(STOP_PATIENCE).map(drop)
+    }
+
+    /// Freezes a broker (SIGSTOP): it keeps its connections and answers nothing.
+    ///
+    /// # Errors
+    /// When there is no such broker or it does not run.
+    pub fn freeze(&self, broker: usize) -> anyhow::Result<()> {
+        self.signal(broker, Signal::STOP)
+    }
+
+    /// Lets a frozen broker go on (SIGCONT).
+    ///
+    /// # Errors
+    /// As [`Kafka::freeze`].
+    pub fn thaw(&self, broker: usize) -> anyhow::Result<()> {
+        self.signal(broker, Signal::CONT)
+    }
+
+    fn signal(&self, broker: usize, signal: Signal) -> anyhow::Result<()> {
+        let found = self.brokers.get(broker).with_context(|| format!("there is no broker {broker}"))?;
+        let service = found.service.as_ref().with_context(|| format!("broker {broker} does not run"))?;
+        service.signal(signal)
     }
 
     /// Starts a killed or stopped broker again, on its old ports and data, and waits until the cluster is whole.

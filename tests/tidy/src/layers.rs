@@ -26,6 +26,7 @@ const FLOW: &str = "millrace-flow";
 const RUNTIME: &str = "millrace-runtime";
 const SERVICES: &str = "millrace-services";
 const BED: &str = "millrace-bed";
+const CHAOS: &str = "millrace-chaos";
 const IT: &str = "millrace-it";
 const TIDY: &str = "millrace-tidy";
 const NATIVE: &str = "bench-native";
@@ -33,7 +34,7 @@ const XTASK: &str = "xtask";
 const SDK: &str = "millrace-sdk";
 
 /// Crates of the host's workspace, and which others of it each may see.
-const OURS: [(&str, &[&str]); 12] = [
+const OURS: [(&str, &[&str]); 13] = [
     (FLOW, &[]),
     (PLATFORM, &[FLOW]),
     (PLUGIN, &[FLOW]),
@@ -43,9 +44,10 @@ const OURS: [(&str, &[&str]); 12] = [
     (TIDY, &[]),
     (SERVICES, &[]),
     (BED, &[FLOW, KAFKA, SERVICES]),
-    (IT, &[FLOW, PLATFORM, PLUGIN, KAFKA, LOOKUP, RUNTIME, SERVICES, BED]),
+    (CHAOS, &[FLOW, KAFKA, SERVICES, BED]),
+    (IT, &[FLOW, PLATFORM, PLUGIN, KAFKA, LOOKUP, RUNTIME, SERVICES, BED, CHAOS]),
     (NATIVE, &[]),
-    (XTASK, &[FLOW, KAFKA, SERVICES, BED]),
+    (XTASK, &[FLOW, KAFKA, SERVICES, BED, CHAOS]),
 ];
 
 /// Libraries that only some crates may see.
@@ -54,8 +56,8 @@ const RESERVED: [(&str, &[&str]); 6] = [
     ("rdkafka", &[KAFKA, NATIVE]),
     ("rdkafka-sys", &[KAFKA, NATIVE]),
     ("reqwest", &[LOOKUP, BED, IT, NATIVE, XTASK]),
-    ("anyhow", &[RUNTIME, SERVICES, BED, IT, NATIVE, XTASK]),
-    ("tokio", &[KAFKA, LOOKUP, RUNTIME, BED, IT, NATIVE, XTASK]),
+    ("anyhow", &[RUNTIME, SERVICES, BED, CHAOS, IT, NATIVE, XTASK]),
+    ("tokio", &[KAFKA, LOOKUP, RUNTIME, BED, CHAOS, IT, NATIVE, XTASK]),
 ];
 
 /// What the guests' side may never see: the contract is all that both sides share.

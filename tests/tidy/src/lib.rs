@@ -9,6 +9,7 @@ pub mod layers;
 pub mod pairs;
 pub mod sources;
 pub mod tree;
+pub mod troubles;
 pub mod wit;
 
 use std::path::Path;
@@ -40,6 +41,7 @@ pub fn breaches(root: &Path) -> Result<Vec<Breach>, String> {
     found.extend(sources::check(&files));
     found.extend(wit::check(&files));
     found.extend(pairs::check(&files));
+    found.extend(troubles::check(&files));
     found.sort();
     Ok(found)
 }

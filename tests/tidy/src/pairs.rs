@@ -1,5 +1,5 @@
 //! Guests and tests come in pairs: a guest that no test loads proves nothing, and a test that names a guest that is not
-//! there cannot run.
+//! there cannot run. The same holds of what a hostile guest does and of what is expected of the host.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,10 @@ use crate::tree::File;
 /// Calls that load a guest by its name; both the tests' and the benches' are called so.
 const LOADS: [&str; 2] = ["guest(\"", "guests/target/components/"];
 
-/// Guests without a test, and tests without their guest.
+/// Where every file is one way to misbehave, with the host's expected answer beside it as `.json`. One test runs them all.
+const MISDEEDS: [(&str, &str); 2] = [("guests/hostile/src/misdeeds/", "rs"), ("guests/hostile/wat/", "wat")];
+
+/// Guests without a test, and tests without their guest; misdeeds that nothing is expected of, and the reverse.
 #[must_use]
 pub fn check(files: &[File]) -> Vec<Breach> {
     let guests: BTreeSet<String> = files.iter().filter_map(guest_of).collect();
@@ -25,16 +28,35 @@ pub fn check(files: &[File]) -> Vec<Breach> {
         let unknown = loaded(&file.text).into_iter().filter(|name| !guests.contains(name));
         found.extend(unknown.map(|name| Breach::new(&file.path, format!("there is no guest {name} in guests/"))));
     }
+    found.extend(MISDEEDS.iter().flat_map(|(folder, ending)| without_partner(files, folder, ending)));
     found
 }
 
-/// The guest that a file makes, by the name that tests load it by: `<name>` in Rust, `c/<name>`, `go/<name>`.
+/// Files of a folder of misdeeds that lack the one beside them.
+fn without_partner(files: &[File], folder: &str, ending: &str) -> Vec<Breach> {
+    let named = |ending: &str| -> BTreeSet<&str> {
+        let inside = files.iter().filter_map(|file| file.path.strip_prefix(folder));
+        inside.filter_map(|name| name.strip_suffix(ending)?.strip_suffix('.')).collect()
+    };
+    let (misdeeds, expected) = (named(ending), named("json"));
+    let lack = |name: &&str, has: &str, lacks: &str| {
+        Breach::new(
+            format!("{folder}{name}.{has}"),
+            format!("there is no {name}.{lacks} beside it: one needs the other"),
+        )
+    };
+    let untested = misdeeds.difference(&expected).map(|name| lack(name, ending, "json"));
+    untested.chain(expected.difference(&misdeeds).map(|name| lack(name, "json", ending))).collect()
+}
+
+/// The guest that a file makes, by the name that tests load it by: that of its folder, for a crate in guests/ and a project
+/// in Python there or in examples/; `c/<name>` and `go/<name>` for those without an SDK.
 fn guest_of(file: &File) -> Option<String> {
-    let parts: Vec<&str> = file.path.strip_prefix("guests/")?.split('/').collect();
+    let parts: Vec<&str> = file.path.split('/').collect();
     match parts.as_slice() {
-        [name, "Cargo.toml"] => Some((*name).to_owned()),
-        ["c", name, "plugin.c"] => Some(format!("c/{name}")),
-        ["go", name, "main.go"] => Some(format!("go/{name}")),
+        ["guests", name, "Cargo.toml"] | ["guests" | "examples", name, "pyproject.toml"] => Some((*name).to_owned()),
+        ["guests", "c", name, "plugin.c"] => Some(format!("c/{name}")),
+        ["guests", "go", name, "main.go"] => Some(format!("go/{name}")),
         _ => None,
     }
 }
@@ -97,6 +119,24 @@ mod tests {
             "guest(\"go/identity\")",
             &["guests/c/identity", "tests/it/tests/it/a.rs"],
         );
+    }
+
+    #[test]
+    fn a_misdeed_and_what_is_expected_belong_together() {
+        let folder = "guests/hostile/src/misdeeds";
+        let files =
+            ["spin.rs", "spin.json", "trap.rs", "lie.json"].map(|name| File::new(&format!("{folder}/{name}"), ""));
+        let places: Vec<String> = check(&files).into_iter().map(|breach| breach.place).collect();
+        assert_eq!(places, [format!("{folder}/trap.rs"), format!("{folder}/lie.json")]);
+    }
+
+    #[test]
+    fn projects_in_python_are_guests_too() {
+        let test = File::new("tests/it/tests/it/a.rs", "guest(\"of-guests\"); guest(\"of-examples\")");
+        let project = |folder: &str| File::new(&format!("{folder}/pyproject.toml"), "");
+        let files = [project("guests/of-guests"), project("examples/of-examples"), project("sdk/python"), test];
+        assert_eq!(check(&files), []);
+        assert_eq!(check(&files[..2]).len(), 2);
     }
 
     #[test]

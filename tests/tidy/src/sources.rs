@@ -72,7 +72,7 @@ fn may_not_be_unsafe(file: &File) -> bool {
 
 /// Test code, but for what waits for real processes or stands in for slow ones, so that the tests themselves need not.
 fn holds_tests(file: &File) -> bool {
-    let waits_for_processes = ["tests/services/", "tests/bed/", "tests/it/src/"];
+    let waits_for_processes = ["tests/services/", "tests/bed/", "tests/chaos/src/", "tests/it/src/"];
     file.is_rust() && !waits_for_processes.iter().any(|folder| file.path.starts_with(folder))
 }
 

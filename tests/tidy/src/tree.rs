@@ -33,7 +33,7 @@ impl File {
 }
 
 /// What holds nothing written by hand: folders, and `.git`, which is a file in a second working tree.
-const SKIPPED: [&str; 4] = ["target", ".git", "node_modules", "__pycache__"];
+const SKIPPED: [&str; 7] = ["target", ".git", "node_modules", "__pycache__", ".venv", ".mypy_cache", ".ruff_cache"];
 
 /// Reads every text file below `root`. Files that are not UTF-8 are test inputs or pictures and are left out.
 ///

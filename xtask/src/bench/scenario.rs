@@ -63,25 +63,30 @@ pub(crate) enum Who {
 pub(crate) struct Stage {
     // In the order in which they end: the runtime that serves the API last.
     kafka: Kafka,
-    api: StandIn,
-    world: Arc<World>,
+    pub(super) api: StandIn,
+    pub(super) world: Arc<World>,
     folder: tempfile::TempDir,
     topics: AtomicU64,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Stage {
-    /// Starts broker and stand-in.
-    pub(crate) fn set() -> anyhow::Result<Self> {
+    /// Starts a broker, and a stand-in that answers after `latency`.
+    pub(crate) fn set(latency: Duration) -> anyhow::Result<Self> {
+        Self::of(World::new(64, CONTENT_BYTES), latency)
+    }
+
+    /// The same for a world with other texts.
+    pub(crate) fn of(world: World, latency: Duration) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let world = Arc::new(World::new(64, CONTENT_BYTES));
-        let api = runtime.block_on(StandIn::start(Arc::clone(&world), API_LATENCY))?;
+        let world = Arc::new(world);
+        let api = runtime.block_on(StandIn::start(Arc::clone(&world), latency))?;
         let kafka = Kafka::start(KafkaOptions { purpose: Purpose::Bench, ..KafkaOptions::default() })
             .context("the broker did not start")?;
         Ok(Self { kafka, api, world, folder: tempfile::tempdir()?, topics: AtomicU64::new(0), _runtime: runtime })
     }
 
-    fn cluster(&self) -> ClusterConfig {
+    pub(super) fn cluster(&self) -> ClusterConfig {
         ClusterConfig::plain(self.kafka.bootstrap())
     }
 
@@ -107,37 +112,48 @@ impl Stage {
         let name = format!("{input}-{who:?}").to_lowercase();
         let output = format!("{name}.out");
         self.create(&[&output, &format!("{name}.error")])?;
-        let ends = Output::open(&self.cluster(), &output)?;
         let calls = self.api.calls();
         let label =
             format!("{} ({})", if who == Who::Native { "hand-written twin" } else { "Millrace" }, scenario.name);
         let mut measured = match who {
             Who::Native => {
                 let child = self.start_native(&format!("{input}.in"), &output, scenario)?;
-                watch(&label, child.0.id(), &ends, scenario.events)?
+                watch(&label, child.0.id(), &Output::open(&self.cluster(), &output)?, scenario.events)?
             }
             Who::Millrace => {
                 let mut enrichment = self.enrichment(&name, scenario.call_slots)?;
                 enrichment.input = format!("{input}.in");
-                let host = self.start_millrace(&enrichment, &name)?;
-                let measured = watch(&label, host.id(), &ends, scenario.events);
-                let measured = measured.with_context(|| host.log_tail())?;
-                host.terminate()?;
-                measured
+                self.run(&label, &enrichment, &[], scenario.events)?
             }
         };
         measured.api_calls_per_event = (self.api.calls() - calls) as f64 / scenario.events as f64;
         Ok(measured)
     }
 
-    /// 50 events a second for `seconds`, and when each of them arrives. Those of the first two seconds do not count: they
+    /// Lets Millrace work until `enrichment` has made `expected` outputs, with `others` as further pipelines. The topics are
+    /// there.
+    pub(super) fn run(
+        &self,
+        label: &str,
+        enrichment: &Enrichment,
+        others: &[Enrichment],
+        expected: u64,
+    ) -> anyhow::Result<Measured> {
+        let ends = Output::open(&self.cluster(), &enrichment.output)?;
+        let host = self.start_millrace(enrichment, others)?;
+        let measured = watch(label, host.id(), &ends, expected).with_context(|| host.log_tail())?;
+        host.terminate()?;
+        Ok(measured)
+    }
+
+    /// 50 events a second for `seconds` to a pipeline of the name `name` beside `others`, and when each of them arrives. Those of the first two seconds do not count: they
     /// open the connections of feeder, host and reader.
-    pub(crate) fn latency(&self, seconds: u64) -> anyhow::Result<Measured> {
+    pub(crate) fn latency(&self, name: &str, others: &[Enrichment], seconds: u64) -> anyhow::Result<Measured> {
         const EVERY: Duration = Duration::from_millis(20);
         const WARM_UP: u64 = 100;
-        let enrichment = self.enrichment("latency", 32)?;
+        let enrichment = self.enrichment(name, 32)?;
         self.create(&[&enrichment.input, &enrichment.output, &enrichment.errors])?;
-        let mut host = self.start_millrace(&enrichment, "latency")?;
+        let mut host = self.start_millrace(&enrichment, others)?;
         host.wait_ready()?;
         let count = WARM_UP + seconds * 50;
         let (cluster, output) = (self.cluster(), enrichment.output.clone());
@@ -159,14 +175,14 @@ impl Stage {
         let cpu_by_thread = super::process::cpu_by_thread(host.id())?;
         host.terminate()?;
         Ok(Measured {
-            name: "Millrace (50 events/s)".to_owned(),
+            name: format!("Millrace (50 events/s, {name})"),
             latencies_ms: counted.map(|(_, latency_ms)| latency_ms).collect(),
             cpu_by_thread,
             ..Measured::default()
         })
     }
 
-    fn enrichment(&self, name: &str, call_slots: usize) -> anyhow::Result<Enrichment> {
+    pub(super) fn enrichment(&self, name: &str, call_slots: usize) -> anyhow::Result<Enrichment> {
         let mut enrichment =
             Enrichment::new(name, &self.kafka.bootstrap(), &self.api.url(), &guest("page-content-change")?);
         enrichment.call_slots = call_slots;
@@ -175,10 +191,10 @@ impl Stage {
         Ok(enrichment)
     }
 
-    fn start_millrace(&self, enrichment: &Enrichment, name: &str) -> anyhow::Result<Host> {
-        let folder = self.folder.path().join(name);
+    pub(super) fn start_millrace(&self, enrichment: &Enrichment, others: &[Enrichment]) -> anyhow::Result<Host> {
+        let folder = self.folder.path().join(&enrichment.output);
         std::fs::create_dir_all(&folder)?;
-        Host::start(&millrace_binary()?, &folder, &enrichment.yaml())
+        Host::start(&millrace_binary()?, &folder, &enrichment.yaml_with(others))
     }
 
     fn start_native(&self, input: &str, output: &str, scenario: &Scenario) -> anyhow::Result<Ended> {
@@ -189,10 +205,13 @@ impl Stage {
         Ok(Ended(child))
     }
 
-    fn create(&self, names: &[&str]) -> anyhow::Result<()> {
-        let topics: Vec<Topic> =
-            names.iter().map(|name| Topic::new(name, PARTITIONS, &[("max.message.bytes", "10485760")])).collect();
-        self.kafka.create_topics(&topics)
+    pub(super) fn create(&self, names: &[&str]) -> anyhow::Result<()> {
+        names.iter().try_for_each(|name| self.create_with(name, PARTITIONS))
+    }
+
+    /// One topic with so many partitions, which takes records of up to 24 MiB.
+    pub(super) fn create_with(&self, name: &str, partitions: i32) -> anyhow::Result<()> {
+        self.kafka.create_topics(&[Topic::new(name, partitions, &[("max.message.bytes", "25165824")])])
     }
 }
 
@@ -203,7 +222,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    fn open(cluster: &ClusterConfig, topic: &str) -> anyhow::Result<Self> {
+    pub(super) fn open(cluster: &ClusterConfig, topic: &str) -> anyhow::Result<Self> {
         Ok(Self { cluster: Cluster::connect(cluster)?, topic: topic.to_owned() })
     }
 
@@ -251,7 +270,7 @@ fn sibling(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// Pages take turns, so that a page's next event comes long after the one before.
-fn page(number: u64) -> u64 {
+pub(super) fn page(number: u64) -> u64 {
     1 + number % 40_000
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::Context;
 use wit_component::ComponentEncoder;
@@ -38,7 +37,12 @@ pub(super) enum Bindings {
 /// When the module holds no contract (it was built without the SDK or `wit-bindgen`), imports what the contract does
 /// not offer, or a file cannot be read or written.
 pub(super) fn up_to_date(core: &Core) -> anyhow::Result<PathBuf> {
-    if !is_stale(core).with_context(|| format!("cannot read {}", core.module.display()))? {
+    let mut parts = vec![core.module.clone()];
+    if let Bindings::ByHand { wasi } = &core.bindings {
+        parts.extend([contract::file(), wasi.clone()]);
+    }
+    let stale: Vec<bool> = parts.iter().map(|part| is_stale(part, &core.component)).collect::<anyhow::Result<_>>()?;
+    if !stale.contains(&true) {
         return Ok(core.component.clone());
     }
     let component = encode(core).with_context(|| {
@@ -48,19 +52,14 @@ pub(super) fn up_to_date(core: &Core) -> anyhow::Result<PathBuf> {
     Ok(core.component.clone())
 }
 
-fn is_stale(core: &Core) -> std::io::Result<bool> {
-    let mut parts = vec![modified(&core.module)?];
-    if let Bindings::ByHand { wasi } = &core.bindings {
-        parts.extend([modified(&contract::file())?, modified(wasi)?]);
-    }
-    match modified(&core.component) {
-        Ok(component) => Ok(parts.iter().any(|part| component <= *part)),
-        Err(_) => Ok(true),
-    }
-}
-
-fn modified(path: &Path) -> std::io::Result<SystemTime> {
-    fs::metadata(path)?.modified()
+/// Whether `component` is not newer than what it is made of.
+///
+/// # Errors
+/// When its source cannot be read.
+pub(super) fn is_stale(source: &Path, component: &Path) -> anyhow::Result<bool> {
+    let made = |path: &Path| fs::metadata(path)?.modified();
+    let written = made(source).with_context(|| format!("cannot read {}", source.display()))?;
+    Ok(made(component).map_or(true, |component| component <= written))
 }
 
 fn encode(core: &Core) -> anyhow::Result<Vec<u8>> {
@@ -88,7 +87,10 @@ pub(super) fn write_changed(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Renames into place, so that a host that loads it at this moment sees the old or the new one, never half of it.
-fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When the folder or the file cannot be written.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().context("a component has a folder")?;
     fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;

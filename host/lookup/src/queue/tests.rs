@@ -25,10 +25,12 @@ fn entry(rev_id: u64, token: u64, expected_bytes: u64) -> Entry {
         born_ms: None,
         failures: 0,
         strikes: 0,
-        successes_seen: 0,
+        tally_then: Tally::default(),
+        answered_seen: 0,
         asked_while_young: 0,
         alone: false,
-        under_way: false,
+        stage: Stage::Ready,
+        pipelines: Vec::new(),
     }
 }
 

@@ -1,18 +1,24 @@
 //! The life of a call slot: look for work, make the call, settle its questions, look again.
 
 use super::Inner;
-use crate::api_error::{Failure, Patience};
+use super::slot::Slot;
+use crate::api_error::{self, Failure, Patience};
 use crate::breaker::BreakerState;
 use crate::cache::Kept;
 use crate::call::{self, Brought, Made};
 use crate::config::Visibility;
+use crate::forgotten::Shown;
 use crate::open_asks::Answering;
+use crate::places::{BRISK, Place};
 use crate::question::Question;
 use crate::queue::{Entry, Waiter};
 use crate::settle::{self, Circumstances, Next, Why};
 use crate::stats::Counter;
 use crate::target::{Batch, State, Target, Work};
-use millrace_flow::lookup::Answer;
+use futures_util::FutureExt as _;
+use millrace_flow::lookup::{Answer, SealedAnswer};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,7 +26,7 @@ use std::time::Duration;
 /// What follows from a call.
 #[derive(Default)]
 struct Settled {
-    answers: Vec<(Waiter, Answer)>,
+    answers: Vec<(Waiter, SealedAnswer)>,
     /// Questions to ask again, by wait in milliseconds.
     again: Vec<(u64, Vec<u64>)>,
 }
@@ -45,63 +51,95 @@ impl Inner {
     /// Lets as many free slots look for work as there is work for.
     pub(super) fn pump(self: &Arc<Self>, target: &Arc<Target>) {
         for _ in 0..target.claim_slots() {
+            let slot = Slot::new(Arc::clone(self), Arc::clone(target));
             // Not joined: the task ends with its work, and with the runtime at the latest.
-            drop(self.handle.spawn(Arc::clone(self).serve(Arc::clone(target))));
+            drop(self.handle.spawn(Arc::clone(self).serve(Arc::clone(target), slot)));
         }
     }
 
     /// One slot of `target`, from being claimed to being free.
-    async fn serve(self: Arc<Self>, target: Arc<Target>) {
+    async fn serve(self: Arc<Self>, target: Arc<Target>, mut slot: Slot) {
         loop {
-            target.wait_for_rate().await;
-            // The semaphore is never closed.
-            let Ok(_permit) = self.calls.acquire().await else { return };
-            let now_ms = self.clock.now_ms();
-            let bytes_max = self.cfg.limits.call_expected_bytes_max;
-            let is_wanted = &mut |token| self.open().is_open(token);
-            let departs = &mut |token| self.open().depart(token, now_ms);
-            let batch = match target.take(now_ms, bytes_max, is_wanted, departs) {
-                Work::Call(batch) => batch,
-                Work::Nothing { look_again_at_ms } => {
-                    if let Some(at_ms) = look_again_at_ms {
-                        self.pump_later(&target, at_ms.saturating_sub(now_ms));
-                    }
-                    return;
-                }
+            let health = match target.look() {
+                Ok(health) => health,
+                Err(nothing) => return slot.leave(nothing),
             };
-            // What did not fit into this call is another slot's.
-            self.pump(&target);
-            let departure = Departure { at_ms: now_ms, serial: self.forgotten().serial() };
-            let patience = Patience { now_ms, retry_after_ms_max: self.cfg.retry_after_ms_max };
-            let made = call::make(self.transport.as_ref(), &target, &batch, &self.cfg.limits, patience).await;
-            let settled = self.settle(&target, &batch, made, departure);
-            self.deliver(settled.answers, Answering::UnderWay);
-            for (wait_ms, ids) in settled.again {
-                self.ask_again(&target, wait_ms, ids);
+            let Some(mut place) = self.places.take(health).await else { return };
+            let departure = Departure { at_ms: self.stopwatch.ms(), serial: self.forgotten.serial() };
+            match self.take(&target, departure) {
+                Work::Nothing(nothing) => return slot.leave(nothing),
+                Work::TooSoon(wait) => {
+                    drop(place);
+                    tokio::time::sleep(wait).await;
+                }
+                Work::Call(batch) => {
+                    slot.call(&batch, departure.at_ms);
+                    // What did not fit into this call is another slot's.
+                    self.pump(&target);
+                    self.call(&target, &batch, departure, &mut place).await;
+                    slot.look_again();
+                }
             }
-            target.look_again();
         }
     }
 
-    fn pump_later(self: &Arc<Self>, target: &Arc<Target>, wait_ms: u64) {
+    fn take(&self, target: &Target, departure: Departure) -> Work {
+        let is_wanted = &mut |token| self.open().is_open(token);
+        let departs = &mut |token| self.open().depart(token, departure.at_ms);
+        target.take(self.cfg.limits.call_expected_bytes_max, is_wanted, departs)
+    }
+
+    /// Makes a call, and hands on what it brought.
+    async fn call(self: &Arc<Self>, target: &Arc<Target>, batch: &Batch, departure: Departure, place: &mut Place<'_>) {
+        let made = self.make(target, batch, place).await;
+        let settled = self.settle(target, batch, made, departure);
+        self.deliver(settled.answers, Answering::UnderWay);
+        for (wait_ms, ids) in settled.again {
+            self.ask_again(target, Duration::from_millis(wait_ms), ids);
+        }
+    }
+
+    /// Makes a call. One that takes long goes on without its place.
+    async fn make(&self, target: &Target, batch: &Batch, place: &mut Place<'_>) -> Made {
+        let patience = Patience { now_ms: self.clock.now_ms(), retry_after_ms_max: self.cfg.retry_after_ms_max };
+        let calling = call::make(self.transport.as_ref(), target, batch, &self.cfg.limits, patience);
+        // What comes from outside may bring out a mistake in the host; then it is this call's alone.
+        let mut calling = pin!(AssertUnwindSafe(calling).catch_unwind());
+        let made = match tokio::time::timeout(BRISK, &mut calling).await {
+            Ok(made) => made,
+            Err(_elapsed) => {
+                place.hand_on();
+                target.begin_long();
+                let made = calling.await;
+                target.end_long();
+                made
+            }
+        };
+        made.unwrap_or_else(|_| {
+            tracing::error!(api = %target.name, "A call ended in a fault of the host; its questions are asked again.");
+            Made { result: Err(api_error::malformed("the host failed over the answer")), bytes: 0 }
+        })
+    }
+
+    pub(super) fn pump_later(self: &Arc<Self>, target: &Arc<Target>, wait: Duration) {
         let (inner, target) = (Arc::clone(self), Arc::clone(target));
         drop(self.handle.spawn(async move {
-            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            tokio::time::sleep(wait).await;
             target.woken();
             inner.pump(&target);
         }));
     }
 
     /// Puts questions back into the queue after a wait, during which they hold no slot.
-    fn ask_again(self: &Arc<Self>, target: &Arc<Target>, wait_ms: u64, ids: Vec<u64>) {
-        if wait_ms == 0 {
+    pub(super) fn ask_again(self: &Arc<Self>, target: &Arc<Target>, wait: Duration, ids: Vec<u64>) {
+        if wait.is_zero() {
             target.lock().queue.again(&ids);
             self.pump(target);
             return;
         }
         let (inner, target) = (Arc::clone(self), Arc::clone(target));
         drop(self.handle.spawn(async move {
-            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            tokio::time::sleep(wait).await;
             target.lock().queue.again(&ids);
             inner.pump(&target);
         }));
@@ -109,16 +147,16 @@ impl Inner {
 
     /// Books a call and decides about each of its questions.
     fn settle(&self, target: &Arc<Target>, batch: &Batch, made: Made, departure: Departure) -> Settled {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.stopwatch.ms();
         self.count_call(target, batch, &made, now_ms.saturating_sub(departure.at_ms));
         let mut result = made.result;
         let mut state = target.lock();
         self.tell_breaker(target, &mut state, batch, &result, now_ms);
         let around = Circumstances {
             cfg: &self.cfg,
-            now_ms,
+            wall_ms: self.clock.now_ms(),
             questions: batch.taken.len(),
-            successes: state.successes,
+            tally: state.tally,
             jitter: crate::chance::jitter(),
         };
         let mut settled = Settled::default();
@@ -129,14 +167,17 @@ impl Inner {
                     self.counters.add(counter_of(why), 1);
                     settled.again(wait_ms, taken.id);
                 }
-                Next::Answer { page_id, .. } if !self.may_use(target, entry, page_id, departure) => {
-                    self.counters.add(Counter::Forgotten, 1);
-                    settled.again(0, taken.id);
-                }
                 Next::Answer { answer, page_id } => {
+                    let shown = shown(target, entry, page_id, departure);
+                    if !self.forgotten.may_use(&shown) {
+                        self.counters.add(Counter::Forgotten, 1);
+                        settled.again(0, taken.id);
+                        continue;
+                    }
                     let Some(entry) = state.queue.finish(taken.id) else { continue };
                     self.keep(target, &entry, &answer, page_id, departure);
-                    hand_out(entry, answer, &mut settled.answers);
+                    let seal = if answer.is_ok() { self.forgotten.seal(shown) } else { None };
+                    hand_out(entry, SealedAnswer { answer, seal }, &mut settled.answers);
                 }
             }
         }
@@ -156,8 +197,12 @@ impl Inner {
     ) {
         let before = state.breaker.state(now_ms);
         let was_out = matches!(before, BreakerState::Open | BreakerState::Probing);
+        let tells_of_the_target = !batch.is_of_a_suspect();
         match result {
             Err(Failure::Passing(passing)) => {
+                if tells_of_the_target {
+                    state.tally.fail();
+                }
                 state.breaker.failed(now_ms, batch.probe, passing.retry_after_ms);
                 if state.breaker.state(now_ms) == BreakerState::Open && before != BreakerState::Open {
                     self.counters.add(Counter::BreakerOpened, 1);
@@ -169,29 +214,14 @@ impl Inner {
             }
             // Whatever it says, the target has answered.
             Ok(_) | Err(Failure::Final(_) | Failure::TooLarge(_)) => {
-                state.successes += 1;
+                state.tally.answered += 1;
+                if tells_of_the_target {
+                    state.tally.vouch();
+                }
                 state.breaker.succeeded(now_ms, batch.probe);
                 if was_out && state.breaker.state(now_ms) == BreakerState::Closed {
                     tracing::info!(api = %target.name, "The API answers again.");
                 }
-            }
-        }
-    }
-
-    /// Whether what the call says may be used: nothing that it concerns was forgotten since it left.
-    fn may_use(&self, target: &Target, entry: &Entry, page_id: Option<u64>, departure: Departure) -> bool {
-        match &entry.question {
-            Question::Revision(question) => {
-                self.forgotten().may_use(&target.name, question.rev_id, page_id, departure.serial)
-            }
-            Question::Alone(question) => {
-                let forgotten = self.forgotten();
-                question
-                    .reading
-                    .revisions()
-                    .into_iter()
-                    .flatten()
-                    .all(|rev_id| forgotten.may_use(&target.name, rev_id, None, departure.serial))
             }
         }
     }
@@ -241,8 +271,17 @@ fn counter_of(why: Why) -> Counter {
     }
 }
 
+/// What the answer to a question shows.
+fn shown(target: &Target, entry: &Entry, page_id: Option<u64>, departure: Departure) -> Shown {
+    let revisions = match &entry.question {
+        Question::Revision(question) => [Some(question.rev_id), None],
+        Question::Alone(question) => question.reading.revisions(),
+    };
+    Shown { target: Arc::clone(&target.name), revisions, page_id, serial: departure.serial }
+}
+
 /// Gives everybody who waits the answer.
-fn hand_out(entry: Entry, answer: Answer, answers: &mut Vec<(Waiter, Answer)>) {
+fn hand_out(entry: Entry, answer: SealedAnswer, answers: &mut Vec<(Waiter, SealedAnswer)>) {
     let mut waiters = entry.waiters.into_iter();
     let last = waiters.next_back();
     answers.extend(waiters.map(|waiter| (waiter, answer.clone())));

@@ -1,5 +1,7 @@
 //! Tests of the service at its door, with a scripted transport and stepped time: no socket, no waiting.
 
+mod fairness;
+mod faults;
 mod outage;
 mod sharing;
 mod socket;
@@ -14,24 +16,31 @@ use reqwest::header::HeaderMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The time of the tests, in step with tokio's.
-struct StepClock(Instant);
+/// The wall clock of the tests: in step with tokio's time until somebody sets it.
+struct StepClock(Instant, AtomicU64);
 
 const START_MS: u64 = 1_700_000_000_000;
 
 impl Clock for StepClock {
     fn now_ms(&self) -> u64 {
-        START_MS + self.0.elapsed().as_millis() as u64
+        self.1.load(Ordering::Relaxed) + self.0.elapsed().as_millis() as u64
     }
 }
 
 type Script = Box<dyn Fn(&str, &[u64]) -> Result<String, CallError> + Send + Sync>;
 
-/// Answers every call as the script says, 100 ms after it came.
+/// How long a call to a host takes, in milliseconds.
+type Latency = Box<dyn Fn(&str) -> u64 + Send + Sync>;
+
+/// Answers every call as the script says, after a while.
 struct Scripted {
     script: Script,
+    latency: Latency,
+    began: Instant,
     /// Host and revisions of every call.
     calls: Mutex<Vec<(String, Vec<u64>)>>,
+    /// When each of them came, in milliseconds.
+    came_ms: Mutex<Vec<u64>>,
     now: Mutex<(usize, usize)>,
 }
 
@@ -42,6 +51,7 @@ impl Transport for Arc<Scripted> {
             call.url.split_once("revids=").map(|(_, ids)| ids.split("%7C").map(|id| id.parse().unwrap()).collect());
         let ids: Vec<u64> = ids.unwrap_or_default();
         self.calls.lock().unwrap().push((host.clone(), ids.clone()));
+        self.came_ms.lock().unwrap().push(self.began.elapsed().as_millis() as u64);
         let me = Arc::clone(self);
         Box::pin(async move {
             {
@@ -49,7 +59,7 @@ impl Transport for Arc<Scripted> {
                 now.0 += 1;
                 now.1 = now.1.max(now.0);
             }
-            tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>()).await.unwrap_err();
+            pass((me.latency)(&host)).await;
             me.now.lock().unwrap().0 -= 1;
             let body = (me.script)(&host, &ids)?;
             Ok(Received { status: 200, headers: HeaderMap::new(), body: body.into() })
@@ -70,6 +80,7 @@ impl AnswerSink for Collected {
 struct Bed {
     service: LookupService,
     scripted: Arc<Scripted>,
+    clock: Arc<StepClock>,
     collected: Arc<Collected>,
     scope: Arc<Scope>,
 }
@@ -88,6 +99,14 @@ impl Bed {
         script: impl Fn(&str, &[u64]) -> Result<String, CallError> + Send + Sync + 'static,
         change: impl FnOnce(&mut LookupConfig),
     ) -> Self {
+        Self::slow(script, |_| 100, change)
+    }
+
+    fn slow(
+        script: impl Fn(&str, &[u64]) -> Result<String, CallError> + Send + Sync + 'static,
+        latency: impl Fn(&str) -> u64 + Send + Sync + 'static,
+        change: impl FnOnce(&mut LookupConfig),
+    ) -> Self {
         let wiki = |domain: &str, visibility| WikiConfig {
             domain: domain.into(),
             endpoint: Some("http://api.test".into()),
@@ -97,12 +116,20 @@ impl Bed {
         let wikis = vec![wiki("*.wiki.test", Visibility::Public), wiki("private.test", Visibility::Private)];
         let mut cfg = LookupConfig { wikis, ..LookupConfig::default() };
         change(&mut cfg);
-        let scripted = Arc::new(Scripted { script: Box::new(script), calls: Mutex::default(), now: Mutex::default() });
-        let clock = Arc::new(StepClock(Instant::now()));
+        let scripted = Arc::new(Scripted {
+            script: Box::new(script),
+            latency: Box::new(latency),
+            began: Instant::now(),
+            calls: Mutex::default(),
+            came_ms: Mutex::default(),
+            now: Mutex::default(),
+        });
+        let clock = Arc::new(StepClock(Instant::now(), AtomicU64::new(START_MS)));
         let transport = Arc::new(Arc::clone(&scripted));
+        let wall: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
         let service =
-            LookupService::with_transport(cfg, clock, Handle::current(), transport, PinnedBytes::default()).unwrap();
-        Self { service, scripted, collected: Arc::default(), scope: granted("p", &[]) }
+            LookupService::with_transport(cfg, wall, Handle::current(), transport, PinnedBytes::default()).unwrap();
+        Self { service, scripted, clock, collected: Arc::default(), scope: granted("p", &[]) }
     }
 
     /// Asks for these revisions, each with its id as the token.
@@ -131,6 +158,16 @@ impl Bed {
 
     fn calls(&self) -> Vec<(String, Vec<u64>)> {
         self.scripted.calls.lock().unwrap().clone()
+    }
+
+    /// Waits until `count` asks are answered, and says how long that took, in milliseconds.
+    async fn wait_for(&self, count: usize) -> u64 {
+        let since = Instant::now();
+        while self.collected.0.lock().unwrap().len() < count {
+            assert!(since.elapsed() < Duration::from_secs(3_600), "{:?}", self.service.stats());
+            pass(10).await;
+        }
+        since.elapsed().as_millis() as u64
     }
 
     fn count(&self, counter: Counter) -> u64 {

@@ -1,6 +1,7 @@
 //! Changing a document: the path to a change is taken apart, everything else stays a span of its source.
 //! The envelope goes through the same tree (`crate::envelope`).
 
+use super::budget::EditBudget;
 use super::draft::Draft;
 use super::part::{Member, Part, Sources};
 use super::source::{Kind, Source, View};
@@ -8,6 +9,7 @@ use super::{DecodeError, DecodeLimits, Document, EditError, Tree, Value};
 use crate::pointer::{self, Tokens};
 use crate::projection::{Projection, Seen};
 use millrace_flow::blob::Piece;
+use millrace_flow::outcome::{Change, Edit};
 use std::sync::Arc;
 
 /// A document while it is changed. What is set becomes one more source.
@@ -34,6 +36,31 @@ impl<'a> Editor<'a> {
             sources.push(Arc::new(self.draft.finish()));
         }
         Document(Arc::new(Tree { sources, root: self.root, limits: self.limits }))
+    }
+
+    /// Applies `edits` in their order, as far as `budget` lasts. See [`Document::patch`].
+    pub(crate) fn apply(
+        &mut self,
+        edits: &[Edit],
+        seen: &Projection,
+        budget: &mut EditBudget,
+    ) -> Result<(), EditError> {
+        edits.iter().try_for_each(|edit| {
+            self.look(1, budget)?;
+            match &edit.change {
+                Change::Set(pieces) => {
+                    budget.set(&edit.path, pieces.iter().map(Piece::held).fold(0, usize::saturating_add))?;
+                    self.set(&edit.path, pieces, seen)
+                }
+                Change::Remove => self.remove(&edit.path),
+            }
+        })
+    }
+
+    /// Takes as much from `budget` as `times` changes may cost.
+    pub(crate) fn look(&self, times: usize, budget: &mut EditBudget) -> Result<(), EditError> {
+        let values: usize = self.sources.iter().map(|source| source.nodes.len()).sum();
+        budget.look(times.saturating_mul(values + self.draft.view().nodes.len()))
     }
 
     /// Sets the one value that `pieces` are at `path`.

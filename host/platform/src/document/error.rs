@@ -130,6 +130,22 @@ pub enum EditError {
         /// Why not.
         error: DecodeError,
     },
+    /// The edits have more to do than an outcome may give to do.
+    #[error(
+        "its edits would look at more than {looks_max} values of the document; emit a whole document instead, or edit less"
+    )]
+    TooManyLooks {
+        /// How many values all edits of an outcome may look at.
+        looks_max: usize,
+    },
+    /// The edits set more bytes than an outcome may.
+    #[error("with {path:?} its edits set more than {bytes_max} bytes in all")]
+    TooLarge {
+        /// The path of the edit that sets the byte too many.
+        path: String,
+        /// How many bytes all edits of an outcome may set.
+        bytes_max: usize,
+    },
     /// The plugin would replace an object of which it saw a part only.
     #[error(
         "{path:?} is an object of which the plugin saw a part only; set its fields, or ask for all of it in `describe`"

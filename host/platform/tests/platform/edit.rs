@@ -169,3 +169,17 @@ fn several_emissions_of_one_input_do_not_meet() {
     assert_eq!(written(&third), expected("three"));
     assert_eq!(written(&input), PAGE_CHANGE.trim_end());
 }
+
+/// Applying these would take hours.
+#[test]
+fn many_edits_of_a_large_object_are_refused_before_they_take_long() {
+    let members: Vec<String> = (0..1_000_000).map(|number| format!("\"m{number}\":0")).collect();
+    let large = format!("{{{}}}", members.join(","));
+    let edits: Vec<Edit> = (0..1_000_000).map(|number| remove(&format!("/m{number}"))).collect();
+    let refused = "its edits would look at more than 64000000 values of the document; emit a whole document instead, or edit \
+                   less";
+    check(&large, &edits, Err(refused));
+    // An object that the plugin itself sets is no cheaper.
+    let own: Vec<Edit> = [set("/own", json(&large))].into_iter().chain(edits).collect();
+    check("{}", &own, Err(refused));
+}

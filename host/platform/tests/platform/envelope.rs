@@ -5,7 +5,7 @@ use bytes::Bytes;
 use millrace_flow::cause::Cause;
 use millrace_flow::outcome::{Emission, EmittedDocument};
 use millrace_flow::record::{Header, OutputRecord, Record};
-use millrace_platform::{CheckError, KeyField, OutputStream, Pointer, Projection, build_output};
+use millrace_platform::{CheckError, EditBudget, Given, KeyField, OutputStream, Pointer, Projection, build_output};
 use serde_json::{Value, json};
 
 const NOW_MS: u64 = 1_782_121_700_042;
@@ -35,7 +35,9 @@ fn build(input: &str, emission: Emission) -> Result<OutputRecord, CheckError> {
 
 fn build_from(record: &Record, emission: Emission, stream: &OutputStream) -> Result<OutputRecord, CheckError> {
     let input = record.value.as_ref().map(|value| document(std::str::from_utf8(value).unwrap()));
-    build_output(input.as_ref(), &Projection::everything(), emission, 1, stream, &origin(record), NOW_MS)
+    let (seen, origin) = (Projection::everything(), origin(record));
+    let given = Given { document: input.as_ref(), seen: &seen, origin: &origin };
+    build_output(&given, emission, 1, stream, NOW_MS, &mut EditBudget::default())
 }
 
 fn value_of(record: &OutputRecord) -> Value {
@@ -166,4 +168,39 @@ fn what_is_no_event_is_invalid_output() {
     }
     let through_scalar = emission(EmittedDocument::Patch(vec![set("/a/b", vec![bytes("1")])]));
     assert_eq!(build(r#"{"a":1}"#, through_scalar).unwrap_err().cause(), Cause::OutputInvalid);
+}
+
+#[test]
+fn all_emissions_of_an_outcome_share_one_budget() {
+    let members: Vec<String> = (0..100_000).map(|number| format!("\"m{number}\":0")).collect();
+    let text = format!("{{{}}}", members.join(","));
+    let (record, seen, mut budget) = (record(Some(text.as_bytes())), Projection::everything(), EditBudget::default());
+    let input = document(&text);
+    let given = Given { document: Some(&input), seen: &seen, origin: &origin(&record) };
+    let stream = OutputStream { key_fields: Vec::new(), bytes_max: 10 << 20, ..stream() };
+    let mut built = 0;
+    let error = loop {
+        let patch = emission(EmittedDocument::Patch(vec![remove("/m0")]));
+        match build_output(&given, patch, built, &stream, NOW_MS, &mut budget) {
+            Ok(_) => built += 1,
+            Err(error) => break error,
+        }
+    };
+    // Thirteen changes each, the envelope's among them, of a document of 100,001 values.
+    assert_eq!(built, 49);
+    assert!(error.to_string().contains("would look at more than 64000000 values"), "{error}");
+    assert_eq!(error.cause(), Cause::OutputInvalid);
+}
+
+#[test]
+fn what_edits_set_has_a_bound_in_bytes() {
+    let body = escaped(&"x".repeat(8 << 20), 8 << 20);
+    let edits: Vec<_> = (0..9).map(|number| set(&format!("/body{number}"), vec![body.clone()])).collect();
+    let large = OutputStream { bytes_max: usize::MAX, key_fields: Vec::new(), ..stream() };
+    let patch =
+        |edits: &[_]| build_from(&record(Some(b"{}")), emission(EmittedDocument::Patch(edits.to_vec())), &large);
+    assert!(patch(&edits[..8]).is_ok());
+    let error = patch(&edits).unwrap_err();
+    assert_eq!(error.to_string(), "with \"/body8\" its edits set more than 67108864 bytes in all");
+    assert_eq!(error.cause(), Cause::OutputTooLarge);
 }

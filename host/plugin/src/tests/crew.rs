@@ -4,8 +4,10 @@ use super::puppet::{End, Stage, good, scripted};
 use crate::{Limits, Payload, Ticket};
 use bytes::Bytes;
 use millrace_flow::blob::{Blob, Piece};
-use millrace_flow::lookup::{LookupError, LookupErrorKind};
+use millrace_flow::lookup::{LookupError, LookupErrorKind, Seal, SealedAnswer};
 use millrace_flow::outcome::{EmittedDocument, Outcome};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn emitted(end: &End) -> &[Piece] {
     match end {
@@ -170,4 +172,76 @@ fn two_crews_never_share_a_ticket() {
     distinct.sort_unstable();
     distinct.dedup();
     assert_eq!(distinct.len(), tickets.len());
+}
+
+#[derive(Debug, Default)]
+struct Breakable(AtomicBool);
+
+impl Seal for Breakable {
+    fn holds(&self) -> bool {
+        !self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn sealed(body: &'static str) -> (Arc<Breakable>, SealedAnswer) {
+    let seal = Arc::new(Breakable::default());
+    (Arc::clone(&seal), SealedAnswer { answer: good(&[body]), seal: Some(seal) })
+}
+
+#[test]
+fn an_answer_that_was_forgotten_before_its_turn_is_asked_for_anew() {
+    let mut stage = Stage::new(Limits::default());
+    let ticket = stage.start("a1wr9B");
+    stage.settle();
+    let (seal, answer) = sealed("forbidden");
+    stage.crew.answer(ticket, 0, answer);
+    seal.0.store(true, Ordering::Relaxed);
+    stage.asks.clear();
+    stage.settle();
+    assert!(stage.ends.is_empty());
+    assert_eq!(stage.asks.iter().map(|(_, ask)| (ask.id, ask.kind.as_str())).collect::<Vec<_>>(), [(0, "revision")]);
+    stage.answer(ticket, &good(&["hidden"]));
+    stage.settle();
+    assert_eq!(stage.report(ticket).logs[0].message, "hidden");
+}
+
+#[test]
+fn a_re_run_is_not_given_what_was_forgotten_since() {
+    let mut stage = Stage::new(Limits::default());
+    let waits = stage.start("a1wr9a2wB");
+    stage.settle();
+    let (seal, answer) = sealed("forbidden");
+    stage.crew.answer(waits, 0, answer);
+    stage.settle();
+    let asked = stage.asked;
+    seal.0.store(true, Ordering::Relaxed);
+    // Somebody else ends the instance: the one that waits starts again.
+    let culprit = stage.start("t");
+    stage.settle();
+    assert!(matches!(stage.end(culprit), End::Fault(..)));
+    assert_eq!(stage.asked, asked + 1, "the first question, and nothing else, is asked anew");
+    stage.crew.answer(waits, 0, good(&["hidden"]));
+    stage.settle();
+    stage.crew.answer(waits, 1, good(&[]));
+    stage.settle();
+    let said: Vec<&str> = stage.report(waits).logs.iter().map(|line| line.message.as_str()).collect();
+    assert_eq!(said, ["hidden"]);
+    assert_eq!(emitted(stage.end(waits)), [Piece::JsonString(Blob::plain(Bytes::from_static(b"hidden")))]);
+}
+
+#[test]
+fn a_re_run_is_given_what_still_may_be_shown_without_asking() {
+    let mut stage = Stage::new(Limits::default());
+    let waits = stage.start("a1wa2ws");
+    stage.settle();
+    let (_seal, answer) = sealed("text");
+    stage.crew.answer(waits, 0, answer);
+    stage.settle();
+    let asked = stage.asked;
+    stage.start("t");
+    stage.settle();
+    assert_eq!(stage.asked, asked);
+    stage.crew.answer(waits, 1, good(&[]));
+    stage.settle();
+    stage.assert_skipped(waits);
 }

@@ -37,11 +37,11 @@ fn check(script: &str, kind: FaultKind, message: &str) -> Stage {
 
 #[test]
 fn a_trap_fails_only_the_event_that_traps() {
-    let stage = check("gt", FaultKind::Trap, "it trapped: wasm `unreachable` instruction executed");
+    let stage = check("gct", FaultKind::Trap, "it trapped: wasm `unreachable` instruction executed");
     let (culprit, end, report) = stage.ends.iter().find(|(_, end, _)| matches!(end, End::Fault(..))).unwrap();
     let End::Fault(_, _, Some(stack)) = end else { panic!("{culprit} has no stack") };
     assert!(stack.starts_with("run (at 0x"), "{stack}");
-    assert_eq!(report.logs.len(), 1);
+    assert_eq!((report.logs.len(), report.counts.len()), (1, 0), "its author sees its log, and nothing was counted");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use millrace_flow::outcome::Outcome;
 use millrace_flow::record::TopicPartition;
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::Duration;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 pub(super) const PUPPET: &str = include_str!("puppet.wat");
@@ -92,7 +93,7 @@ impl Stage {
     /// One round.
     pub(super) fn round(&mut self) {
         let mut effects = Vec::new();
-        self.crew.run(self.now_ms, &mut effects);
+        self.crew.run(self.now_ms, Duration::MAX, &mut effects);
         for effect in effects {
             match effect {
                 Effect::Ask { ticket, ask } => {

@@ -6,6 +6,7 @@
 ;;   aN ask number N           nN ask number N, with params that follow the clock          iN ask of an undescribed kind
 ;;   w  wait for an input      z  wait for the next turn, whatever it brings
 ;;   t  trap                   l  loop forever               m  take memory until there is none, then trap
+;;   M  take one more MiB of memory for good, or trap
 ;;   p  trap if the turn has other inputs                    T  trap if the clock is odd
 ;;   g  log a line             G  log without a ticket       c  count             q  read state
 ;;   rN read the last blob given, N bytes from offset 0      xN read blob N       h  return a huge result
@@ -141,6 +142,8 @@
       (if (call $is (local.get $c) (i32.const 0x74)) (then (unreachable)))                                        ;; t
       (if (call $is (local.get $c) (i32.const 0x6c)) (then (call $spin)))                                         ;; l
       (if (call $is (local.get $c) (i32.const 0x6d)) (then (call $hoard)))                                        ;; m
+      (if (call $is (local.get $c) (i32.const 0x4d)) (then                                                        ;; M
+        (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then (unreachable)))))
       (if (call $is (local.get $c) (i32.const 0x70)) (then                                                        ;; p
         (if (i32.gt_u (global.get $inputs) (i32.const 1)) (then (unreachable)))))
       (if (call $is (local.get $c) (i32.const 0x54)) (then                                                        ;; T

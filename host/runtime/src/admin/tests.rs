@@ -36,17 +36,21 @@ async fn readiness_waits_for_every_pipeline_and_names_what_is_wrong() {
     let server = server().await;
     let unready = ask(&server, "GET /readyz HTTP/1.1").await;
     assert!(unready.starts_with("HTTP/1.1 503"), "{unready}");
-    server.health.running("a", 3);
-    server.health.running("b", 0);
+    server.health.running("a", Status { partitions: 3, plugin: "abc".to_owned() });
+    server.health.running("b", Status { partitions: 0, plugin: "def".to_owned() });
+    server.health.reload_refused("a", "the plugin is empty");
     let ready = ask(&server, "GET /readyz HTTP/1.1").await;
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
     let up = ask(&server, "GET /metrics HTTP/1.1").await;
     assert!(up.contains("millrace_pipeline_up{pipeline=\"b\"} 1"), "{up}");
+    assert!(up.contains("millrace_plugin_reload_refused{pipeline=\"a\"} 1"), "{up}");
     server.health.stopped("b", "the topic is gone");
     let stopped = ask(&server, "GET /readyz HTTP/1.1").await;
     assert!(stopped.starts_with("HTTP/1.1 503"), "{stopped}");
-    let body = r#"{"ready":false,"pipelines":{"a":{"state":"running","partitions":3},"b":{"state":"stopped","reason":"the topic is gone"}}}"#;
-    assert!(stopped.ends_with(body), "{stopped}");
+    let a = r#""a":{"state":"running","partitions":3,"plugin":"abc","reload_refused":"the plugin is empty"}"#;
+    let b = r#""b":{"state":"stopped","reason":"the topic is gone"}"#;
+    let body = format!("{{\"ready\":false,\"pipelines\":{{{a},{b}}}}}");
+    assert!(stopped.ends_with(&body), "{stopped}");
     server.task.abort();
 }
 

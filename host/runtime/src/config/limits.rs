@@ -138,11 +138,22 @@ fn read_plugin(section: &Section<'_>) -> Limits {
     let bytes = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
     let turn = Duration::from_millis(u64::from(defaults.turn_base_ms));
     let per_input = Duration::from_micros(u64::from(defaults.turn_per_input_us));
-    Limits {
+    let limits = Limits {
         memory_bytes_max: whole(
             section
                 .size(key("memory", "Bytes of memory of one instance."), MIB..=4 * GIB)
                 .or(bytes(defaults.memory_bytes_max), show_size(bytes(defaults.memory_bytes_max))),
+        ),
+        memory_total_bytes_max: whole(
+            section
+                .size(
+                    key(
+                        "memory_total",
+                        "Bytes of memory of all instances of the pipeline; beyond it no more are started.",
+                    ),
+                    MIB..=64 * GIB,
+                )
+                .or(bytes(defaults.memory_total_bytes_max), show_size(bytes(defaults.memory_total_bytes_max))),
         ),
         turn_base_ms: milliseconds(
             section
@@ -171,13 +182,27 @@ fn read_plugin(section: &Section<'_>) -> Limits {
                 .size(key("inline", "Values above this size reach the plugin as a blob."), 0..=64 * MIB)
                 .or(bytes(defaults.inline_bytes_max), show_size(bytes(defaults.inline_bytes_max))),
         ),
+        answers_bytes_max: whole(
+            section
+                .size(key("answers", "Bytes of all answers of one event; they are kept until it ends."), KIB..=4 * GIB)
+                .or(bytes(defaults.answers_bytes_max), show_size(bytes(defaults.answers_bytes_max))),
+        ),
         result_bytes_max: whole(
             section
                 .size(key("result", "Bytes that one turn may return."), 64 * KIB..=GIB)
                 .or(bytes(defaults.result_bytes_max), show_size(bytes(defaults.result_bytes_max))),
         ),
         ..defaults
+    };
+    if limits.memory_total_bytes_max < limits.memory_bytes_max {
+        let problem = format!(
+            "{} are less than one instance may have, {} (`memory`)",
+            show_size(bytes(limits.memory_total_bytes_max)),
+            show_size(bytes(limits.memory_bytes_max))
+        );
+        section.mistake("memory_total", problem, "raise it, or lower `memory`");
     }
+    limits
 }
 
 fn whole(number: u64) -> usize {

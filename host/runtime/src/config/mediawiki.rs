@@ -117,7 +117,6 @@ pub(crate) fn read(section: &Section<'_>) -> MediaWikiConfig {
 
 /// How many calls at once and per second.
 fn read_pace(section: &Section<'_>) -> (usize, usize, Option<u32>) {
-    /// More than any service offers one client.
     /// Calls of all wikis: each may hold an answer of many megabytes.
     const SLOTS_TOTAL_MAX: u64 = 1024;
     let slots_max = u64::try_from(SLOTS_MAX).unwrap_or(u64::MAX);
@@ -125,7 +124,10 @@ fn read_pace(section: &Section<'_>) -> (usize, usize, Option<u32>) {
         .count(key("call_slots", "Calls of one wiki that may be under way at once."), 1..=slots_max)
         .or(CALL_SLOTS, CALL_SLOTS.to_string());
     let total = section
-        .count(key("call_slots_total", "Calls of all wikis that may be under way at once."), 1..=SLOTS_TOTAL_MAX)
+        .count(key(
+                "call_slots_total",
+                "Calls of all wikis that may be under way at once; one that takes longer than a second leaves its place to others.",
+            ), 1..=SLOTS_TOTAL_MAX)
         .or(CALL_SLOTS_TOTAL.max(slots), CALL_SLOTS_TOTAL.to_string());
     if total < slots {
         let problem = format!("{total} calls in all are fewer than the {slots} of one wiki (`call_slots`)");

@@ -1,6 +1,7 @@
 //! Mistakes: what is wrong in a configuration, where it stands, and what to do about it. Finding them is the business
 //! of the readers; what a mistake says never holds a secret.
 
+use millrace_flow::display::drives_display;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -68,16 +69,11 @@ impl std::error::Error for Mistakes {}
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() || is_bidi_control(character) {
+        if drives_display(character) {
             out.extend(character.escape_unicode());
         } else {
             out.push(character);
         }
     }
     out
-}
-
-/// The characters that reorder the text around them (Unicode TR 9): they can make a line read as something else.
-fn is_bidi_control(character: char) -> bool {
-    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

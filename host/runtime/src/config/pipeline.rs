@@ -17,7 +17,7 @@ use std::path::PathBuf;
 pub(crate) const MESSAGE_BYTES: u64 = 10 * MIB;
 
 /// One pipeline.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PipelineConfig {
     /// Its name: part of every `meta.id`, so renaming it makes new ids.
     pub name: String,

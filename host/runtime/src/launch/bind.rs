@@ -2,7 +2,7 @@
 
 use crate::binding::mismatches;
 use crate::config::{OutputConfig, PipelineConfig};
-use crate::job::PipelineId;
+use crate::job::{PipelineId, VersionId};
 use crate::spec::{InputBinding, PipelineSpec};
 use crate::supervisor::Host;
 use anyhow::{Context as _, bail};
@@ -28,9 +28,9 @@ pub(super) fn bind(
     let limits = &config.limits;
     let digest = plugin.digest().to_string();
     let metrics = host.metrics.pipeline(&config.name);
-    host.metrics.plugin_runs(&config.name, &plugin);
     Ok(PipelineSpec {
         id,
+        version: VersionId::next()?,
         name: config.name.clone(),
         cluster_id,
         plugin_digest: digest,

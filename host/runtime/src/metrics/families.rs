@@ -80,11 +80,26 @@ families! {
     TURN_SECONDS = seconds("millrace_turn_seconds", PIPELINE, "One such round.");
     FAULTS = counter("millrace_plugin_faults_total", &["pipeline", "kind"],
         "Events that failed by a fault of the plugin, by its kind. Beyond 64 kinds: other.");
+    INSTANCES_LOST = counter("millrace_plugin_instances_lost_total", PIPELINE,
+        "Instances thrown away after a turn that failed. Without faults beside it, the plugin hoards from event to event.");
     PLUGIN_LOG_LINES_DROPPED = counter("millrace_plugin_log_lines_dropped_total", PIPELINE,
-        "Log lines of the plugin beyond its rate.");
+        "Log lines of the plugin beyond the bounds of a ticket, or of its rate in lines or bytes.");
     PLUGIN_SERIES_DROPPED = counter("millrace_plugin_metrics_dropped_total", PIPELINE,
         "Values of the plugin's own metrics that count under other: too many series, or a name of another kind.");
     PLUGIN_INFO = gauge("millrace_plugin_info", &["pipeline", "name", "version", "digest"], "Always 1: which plugin runs.");
+    VERSIONS = gauge("millrace_plugin_versions", PIPELINE,
+        "Versions (plugin, settings and limits) with open events, the one that takes new events included.");
+    SWAPS = counter("millrace_plugin_swaps_total", PIPELINE, "Versions that began while the pipeline ran.");
+    SWAP_PAUSE = seconds("millrace_plugin_swap_pause_seconds", PIPELINE,
+        "From the begin of a version to its first event, once per partition in which records waited.");
+    RELOADS_REFUSED = counter("millrace_plugin_reloads_refused_total", PIPELINE,
+        "Changes of the plugin's file, settings or limits that cannot be used: the version before goes on.");
+    RELOAD_REFUSED = gauge("millrace_plugin_reload_refused", PIPELINE,
+        "1 while the last change of the plugin's file, settings or limits is refused.");
+    VERSIONS_GONE = counter("millrace_plugin_versions_gone_total", PIPELINE,
+        "Versions with open events that could not be had after a restart: the present one took them over.");
+    SIDELINED = gauge("millrace_pipeline_sidelined", PIPELINE,
+        "Workers on which the plugin used too much CPU time at the cost of others: there it runs at low priority.");
     PIPELINE_UP = gauge("millrace_pipeline_up", PIPELINE, "1 while the pipeline runs, 0 while it is stopped.");
     PIPELINE_RESTARTS = counter("millrace_pipeline_restarts_total", PIPELINE, "How often the pipeline stopped by itself.");
     PARTITIONS = gauge("millrace_partitions_assigned", PIPELINE, "Partitions that this host owns.");

@@ -1,6 +1,7 @@
 //! How fast the consumer may go: held back for moments, partitions paused where room is missing for longer.
 
-use super::RecordPath;
+use super::{BOOKKEEPING_BYTES, RecordPath};
+use crate::job::JobId;
 use millrace_flow::record::TopicPartition;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,16 @@ pub struct Flow {
 }
 
 impl RecordPath {
+    /// The answers of a job that is still open hold more than is usual: admission knows at once, and not when it ends.
+    pub(super) fn grow(&mut self, id: JobId, answer_bytes: u64) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let weight = job.record.bytes() as u64 + BOOKKEEPING_BYTES + answer_bytes;
+        if weight > job.reserved {
+            self.admission.adjust(job.reserved, weight);
+            job.reserved = weight;
+        }
+    }
+
     /// How the consumer shall go on. A backlog holds all of it back for a moment, which costs nothing. A partition whose
     /// backlog stays is paused, and with it all that have one, so that the others go on; they are resumed when there is
     /// room again. Each is told at most once a second, because every pause throws away what is being fetched.
@@ -51,5 +62,61 @@ impl RecordPath {
             }
         }
         flow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::job::{Finish, Finished, JobId, VersionId};
+    use crate::metrics::HostMetrics;
+    use crate::partition::{Order, RecordPath};
+    use millrace_flow::admission::AdmissionLimits;
+    use millrace_flow::progress::Progress;
+    use millrace_flow::record::{Record, TopicPartition};
+    use std::time::Instant;
+
+    const PARTITION: (&str, i32) = ("in", 0);
+
+    fn record(offset: i64) -> Record {
+        Record {
+            source: TopicPartition::new(PARTITION.0, PARTITION.1),
+            offset,
+            timestamp_ms: 0,
+            key: Some(offset.to_string().into()),
+            value: Some("{}".into()),
+            headers: Vec::new(),
+        }
+    }
+
+    /// A path with a budget of a megabyte that owns one partition.
+    fn path() -> RecordPath {
+        let metrics = HostMetrics::new().unwrap().pipeline("p");
+        let limits = AdmissionLimits { bytes_max: 1 << 20, open_max: 1_000 };
+        let mut path = RecordPath::new(Order::PerKey, limits, 1, metrics, (VersionId(0), [0; 32]));
+        path.assign(TopicPartition::new(PARTITION.0, PARTITION.1), Progress::at(0));
+        path
+    }
+
+    fn finished(id: u64, finish: Finish, answer_bytes: u64) -> Vec<Finished> {
+        vec![Finished { id: JobId(id), finish, answer_bytes }]
+    }
+
+    #[test]
+    fn a_large_answer_stops_admission_while_its_event_is_open() {
+        let (mut path, now) = (path(), Instant::now());
+        path.poll(vec![record(0), record(1)], now);
+        path.admit(now);
+        assert_eq!((path.dispatch().len(), path.open(None)), (1, 2));
+        path.finish(finished(1, Finish::Grown, 2 << 20), now);
+        path.poll(vec![record(2)], now);
+        path.admit(now);
+        assert_eq!((path.open(None), path.flow(now).hold), (2, true), "no room beside it");
+        // What it is told of twice counts once, and what it holds in the end replaces it.
+        path.finish(finished(1, Finish::Grown, 2 << 20), now);
+        path.finish(finished(1, Finish::Skipped("reason".to_owned()), 2 << 20), now);
+        path.finish(finished(0, Finish::Skipped("reason".to_owned()), 0), now);
+        assert_eq!((path.open(None), path.admission.held()), (0, 0));
+        path.admit(now);
+        assert_eq!((path.open(None), path.flow(now).hold), (1, false));
     }
 }

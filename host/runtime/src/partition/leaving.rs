@@ -1,6 +1,7 @@
 //! Partitions on their way out: what is given up, what is still sent, and that the books add up.
 
 use super::{JobId, OpenJob, RecordPath, UnitJobs};
+use crate::job::VersionId;
 use millrace_flow::record::{OutputRecord, TopicPartition};
 use millrace_kafka::delivery::Unit;
 use rustc_hash::FxHashMap;
@@ -20,7 +21,7 @@ impl RecordPath {
             }
             dropped.extend(partition.lanes.clear());
         }
-        dropped.extend(self.ready.extract_if(.., |job| leaves(&self.jobs, only, job.id)).map(|job| job.id));
+        dropped.extend(self.ready.extract_if(.., |id| leaves(&self.jobs, only, *id)));
         let retries: Vec<_> = self.retries.keys().copied().filter(|(_, id)| leaves(&self.jobs, only, *id)).collect();
         for key in retries {
             self.retries.remove(&key);
@@ -31,15 +32,16 @@ impl RecordPath {
         }
     }
 
-    /// Lets partitions go, with everything that is still open in them. Returns the jobs that workers shall forget.
-    pub fn revoke(&mut self, gone: &[TopicPartition]) -> FxHashMap<usize, Vec<JobId>> {
+    /// Lets partitions go, with everything that is still open in them. Returns the jobs that workers shall forget, by
+    /// worker and version.
+    pub fn revoke(&mut self, gone: &[TopicPartition]) -> FxHashMap<(usize, VersionId), Vec<JobId>> {
         self.stop_starting(Some(gone));
-        let mut cancelled: FxHashMap<usize, Vec<JobId>> = FxHashMap::default();
+        let mut cancelled: FxHashMap<(usize, VersionId), Vec<JobId>> = FxHashMap::default();
         for (id, job) in self.jobs.extract_if(|_, job| gone.contains(&job.partition)) {
             self.admission.release(job.reserved);
             self.metrics.abandoned();
             if let Some(worker) = job.worker {
-                cancelled.entry(worker).or_default().push(id);
+                cancelled.entry((worker, job.version)).or_default().push(id);
                 if let Some(load) = self.load.get_mut(worker) {
                     *load = load.saturating_sub(1);
                 }

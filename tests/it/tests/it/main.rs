@@ -8,15 +8,22 @@
 )]
 
 mod bad_input;
+mod chaos;
 mod concealed;
 mod contained;
 mod enrichment;
 mod group;
+mod hostile;
+mod outage;
 mod plugins;
+mod poison;
+mod python;
 mod quickstart;
 mod real_input;
 mod real_schemas;
+mod reload;
 mod restart;
 mod security;
 mod startup;
+mod troubles;
 mod window;

@@ -3,7 +3,7 @@
 
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::host::{Host, Metrics};
-use millrace_it::{Stage, record, settled};
+use millrace_it::{Repeats, Stage, record, settled};
 use millrace_kafka::config::{Compression, ProducerConfig};
 use millrace_kafka::writer::Writer;
 use millrace_services::wait_until;
@@ -119,4 +119,33 @@ fn one_partition_is_fetched_about_once_in_spite_of_outages() -> anyhow::Result<(
 #[test]
 fn two_partitions_are_fetched_about_once_in_spite_of_outages() -> anyhow::Result<()> {
     check("window-two-outages", 2, 2)
+}
+
+/// The smallest budgets that `check` allows, and events that are larger than what they leave: the oldest event of a
+/// partition goes on beyond every budget, so nothing locks up.
+#[test]
+fn the_smallest_budgets_let_everything_through() -> anyhow::Result<()> {
+    const FEW: u64 = 60;
+    /// With the 20 KiB that are reserved for bookkeeping and answers it is more than the budget.
+    const LARGE_BYTES: usize = 1_040_000;
+    let mut stage = Stage::set("smallest", "page-content-change", 2, Duration::from_millis(5))?;
+    let limits = ["event_bytes: 1 MiB", "bytes_in_flight: 1 MiB", "open_offsets: 1"];
+    stage.enrichment.limits = limits.map(str::to_owned).to_vec();
+    let wiki = Wiki::numbered(0);
+    let records = (0..FEW).map(|number| {
+        let change = Change { wiki: &wiki, page_id: 1 + number % 6, edit: 2 + number / 6, kind: Kind::Edit, dt: DT };
+        let mut event = change.event(&stage.world);
+        if number % 7 == 0 {
+            let padding = " ".repeat(LARGE_BYTES - event.len());
+            event.push_str(&padding);
+        }
+        record(&stage.enrichment.input, Some(change.key().into_bytes()), Some(event.into_bytes()))
+    });
+    stage.feed_records(records)?;
+    let host = stage.start()?;
+    stage.committed_to_the_end(i64::try_from(FEW)?)?;
+    assert_eq!(host.terminate()?, Some(0));
+    assert_eq!(Repeats::count(&stage.outputs()?)?, Repeats { events: usize::try_from(FEW)?, repeats: 0 });
+    assert_eq!(stage.errors()?.len(), 0);
+    Ok(())
 }

@@ -54,12 +54,12 @@ async fn one_question_that_the_wiki_stumbles_over_fails_alone() {
     );
     bed.ask("en.wiki.test", 1..=50);
     // Others come and are answered meanwhile.
-    for round in 0..60 {
+    for round in 0..400 {
         bed.ask("en.wiki.test", [1_000 + round]);
         pass(500).await;
     }
     let answers = bed.answers();
-    assert_eq!(answers.len(), 110);
+    assert_eq!(answers.len(), 450);
     let errors: Vec<_> = answers.iter().filter(|(_, word)| !word.starts_with('t')).collect();
     assert_eq!(errors, [&(13, "unavailable".to_owned())]);
 }
@@ -101,4 +101,52 @@ async fn a_cancelled_ask_ends_its_retries() {
     pass(600_000).await;
     assert_eq!(bed.calls().len(), calls);
     assert_eq!(bed.service.stats().targets[0].waiting, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_fails_now_and_then_makes_no_errors() {
+    // One call in three fails, too few to count as out, and none can tell which.
+    let calls = AtomicU64::new(0);
+    let fails = move || {
+        let mixed = (calls.fetch_add(1, Ordering::Relaxed) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33).is_multiple_of(3)
+    };
+    let bed = Bed::new(move |_, ids| if fails() { broken() } else { Ok(found(ids, "t")) });
+    for round in 0..300 {
+        bed.ask("en.wiki.test", round * 10 + 1..=round * 10 + 10);
+        pass(100).await;
+    }
+    bed.wait_for(3_000).await;
+    let errors: Vec<_> = bed.answers().into_iter().filter(|(_, word)| !word.starts_with('t')).collect();
+    assert_eq!(errors, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_questions_that_the_wiki_stumbles_over_fail_alone() {
+    let bed = Bed::new(|_, ids| {
+        if ids.iter().any(|id| id % 7 == 0) { Ok(error("internal_api_error_x")) } else { Ok(found(ids, "t")) }
+    });
+    bed.ask("en.wiki.test", 1..=70);
+    for round in 0..600 {
+        bed.ask("en.wiki.test", [7_001 + round * 7]);
+        pass(500).await;
+    }
+    let answers = bed.answers();
+    let errors: Vec<u64> = answers.iter().filter(|(_, word)| word == "unavailable").map(|(token, _)| *token).collect();
+    assert_eq!((answers.len(), errors), (670, (1..=10).map(|n| n * 7).collect()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_answers_something_else_counts_as_out() {
+    let start = Instant::now();
+    let other = |ids: &[u64]| ids.iter().map(|id| id + 1_000_000).collect::<Vec<_>>();
+    let bed = Bed::new(move |_, ids| {
+        if start.elapsed() < Duration::from_secs(120) { Ok(found(&other(ids), "t")) } else { Ok(found(ids, "t")) }
+    });
+    bed.ask("en.wiki.test", 1..=30);
+    pass(100_000).await;
+    assert!(bed.answers().is_empty());
+    assert_eq!(bed.service.stats().targets[0].breaker, BreakerState::Open);
+    bed.wait_for(30).await;
+    assert_eq!(bed.answers(), expected(1..=30));
 }

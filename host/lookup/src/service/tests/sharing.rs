@@ -111,3 +111,24 @@ async fn errors_are_not_kept() {
     pass(200).await;
     assert_eq!(bed.answers(), [(7, "denied".into()), (7, "t7".into())]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_seal_of_an_answer_breaks_when_its_revision_is_forgotten() {
+    let bed = Bed::new(|_, ids| Ok(found(ids, "t")));
+    // The second one comes from the cache.
+    for token in [1, 2] {
+        bed.submit(vec![bed.request("en.wiki.test", 7, token)]);
+        pass(200).await;
+    }
+    bed.ask("en.wiki.test", [8]);
+    pass(200).await;
+    let seals = || -> Vec<bool> {
+        bed.collected.0.lock().unwrap().iter().map(|answered| answered.seal.as_ref().unwrap().holds()).collect()
+    };
+    bed.service.forget_revisions("fr.wiki.test", &[Forget::Revision(7)]);
+    assert_eq!(seals(), [true, true, true]);
+    bed.service.forget_revisions("EN.wiki.test", &[Forget::Revision(7)]);
+    assert_eq!(seals(), [false, false, true]);
+    bed.service.forget_revisions("en.wiki.test", &[Forget::Page(1)]);
+    assert_eq!(seals(), [false, false, false]);
+}

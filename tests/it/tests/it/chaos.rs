@@ -1,0 +1,30 @@
+//! Ten runs of random kills, freezes and outages around two hosts of one group. `./x chaos` runs any number of others.
+
+use millrace_chaos::run::run;
+use millrace_chaos::scene::Scene;
+use millrace_chaos::schedule::{Schedule, TEN_SEEDS};
+
+/// The same schedules each time, so that a red test is the fault of a change.
+#[test]
+fn nothing_is_lost_or_out_of_order_under_random_kills() -> anyhow::Result<()> {
+    let scene = Scene::set()?;
+    let mut doubles = 0;
+    for seed in TEN_SEEDS {
+        let schedule = Schedule::of(seed);
+        println!("seed {seed}: {}", serde_json::to_string(&schedule)?);
+        let report = run(&scene, &schedule)?;
+        match report.verdict {
+            Ok(findings) => {
+                println!("  {findings:?}");
+                assert!(findings.takeovers > 0, "seed {seed}: no partition ever moved");
+                doubles += findings.doubles;
+            }
+            Err(breaches) => {
+                let breaches: Vec<String> = breaches.iter().take(20).map(ToString::to_string).collect();
+                panic!("seed {seed} (logs in {:?}):\n{}", report.kept, breaches.join("\n"));
+            }
+        }
+    }
+    assert!(doubles > 0, "ten runs in which no kill ever hit anything prove nothing");
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! `./x bench edges`: load that is unusual in one way each. What counts is memory against the configured bound and ratios
+//! of two runs; how fast this machine is does not matter.
+
+use super::report::{self, Goal};
+use super::run::Measured;
+use super::scenario::{API_LATENCY, Output, Stage, page};
+use crate::broker::{iso, now_ms, record};
+use crate::progress;
+use anyhow::Context as _;
+use millrace_bed::api::SLOW;
+use millrace_bed::enrichment::Enrichment;
+use millrace_bed::events::{Change, Kind, Wiki};
+use millrace_bed::host::{guest, root};
+use millrace_bed::world::World;
+use millrace_flow::record::OutputRecord;
+use millrace_kafka::config::ProducerConfig;
+use millrace_kafka::writer::Writer;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One lookup of so many is slow.
+const SLOW_EVERY: u64 = 10_000;
+/// Events in flight at once while every answer takes [`SLOW`].
+const IN_FLIGHT: u64 = 10_000;
+/// Events with a hot key, and beside it.
+const HOT_EVENTS: u64 = 10_000;
+/// A lag that has grown over night.
+const LAG_EVENTS: u64 = 1_000_000;
+/// Page content at its largest.
+const LARGE_CONTENT_BYTES: usize = 10_000_000;
+const LARGE_EVENTS: u64 = 200;
+/// Pipelines of one host on one topic, and what they read.
+const PIPELINES: u64 = 200;
+const SHARED_EVENTS: u64 = 2_000;
+
+const GOALS: [Goal; 5] = [
+    at_most("in_flight_rss_peak_mb", "resident memory with 10,000 events in flight at answers after 15 s", 1_500.0),
+    at_least("hot_key_ratio", "events/s of 10,000 keys beside one key with as many events", 0.8),
+    at_most("large_rss_of_bound", "resident memory with content of 10 MB, by the configured bound", 1.3),
+    at_most("large_events_rss_of_bound", "resident memory with events of 20 MB, by the configured bound", 1.3),
+    at_most("lag_rss_of_bound", "resident memory behind a lag of a million events, by the configured bound", 1.3),
+];
+
+const fn at_least(key: &'static str, what: &'static str, goal: f64) -> Goal {
+    Goal { key, what, goal, at_least: true }
+}
+
+const fn at_most(key: &'static str, what: &'static str, goal: f64) -> Goal {
+    Goal { key, what, goal, at_least: false }
+}
+
+/// What a host has beside what is in flight, in MB: its code, librdkafka's queues and buffers, instances, the cache of
+/// answers (32 MiB). With the budget of bytes in flight it is the configured bound.
+const HOST_MB: f64 = 160.0;
+
+/// Runs all of it and writes `target/bench/edges.json`.
+///
+/// # Errors
+/// Something did not start, or a run stalled. Goals that are not reached are no error: they are figures.
+pub(super) fn run() -> anyhow::Result<()> {
+    let mut figures = Map::new();
+    in_flight(&mut figures)?;
+    large(&mut figures)?;
+    let stage = Stage::set(Duration::from_millis(1))?;
+    hot_key(&stage, &mut figures)?;
+    many_pipelines(&stage, &mut figures)?;
+    lag(&stage, &mut figures)?;
+    let folder = root().join("target/bench");
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join("edges.json");
+    std::fs::write(&file, serde_json::to_string_pretty(&figures)? + "\n").context("cannot write the figures")?;
+    progress::say(&report::table(&figures, &GOALS));
+    progress::say(&format!("Written: {}", file.display()));
+    Ok(())
+}
+
+/// One partition, with and without lookups that take long now and then.
+pub(super) fn slow_lookups(stage: &Stage, events: u64, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+    let pipeline = |name: &str| {
+        let mut pipeline = stage.enrichment(name, 64)?;
+        pipeline.limits = vec!["open_offsets: 100000".to_owned()];
+        stage.create_with(&pipeline.input, 1)?;
+        stage.create(&[&pipeline.output, &pipeline.errors])?;
+        feed(stage, &pipeline, (0..events).map(page))?;
+        anyhow::Ok(pipeline)
+    };
+    let mut rates = Vec::new();
+    for (name, every) in [("undisturbed", 0), ("slow-lookups", SLOW_EVERY)] {
+        progress::say(&format!("Measuring one partition: {name}."));
+        let pipeline = pipeline(name)?;
+        stage.api.slow_down(every);
+        // The last slow ones are 15 s late: what counts is the time until all others are out.
+        let late = events / SLOW_EVERY.max(1) * 50 * every.min(1);
+        rates.push(stage.run(name, &pipeline, &[], events.saturating_sub(late))?.events_per_second);
+    }
+    stage.api.slow_down(0);
+    if let [undisturbed, slow] = rates.as_slice() {
+        figures.insert("slow_lookup_ratio".to_owned(), json!(slow / undisturbed.max(1.0)));
+    }
+    Ok(())
+}
+
+fn in_flight(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+    progress::say("Measuring 10,000 events in flight at answers after 15 s.");
+    let stage = Stage::set(SLOW)?;
+    let mut pipeline = ready(&stage, "in-flight", 200)?;
+    pipeline.limits = vec![format!("open_offsets: {IN_FLIGHT}"), "bytes_in_flight: 1 GiB".to_owned()];
+    feed(&stage, &pipeline, (0..3 * IN_FLIGHT).map(page))?;
+    let measured = stage.run("in flight", &pipeline, &[], 3 * IN_FLIGHT)?;
+    figures.insert("in_flight_rss_peak_mb".to_owned(), json!(measured.rss_peak_mb));
+    figures.insert("in_flight_events_per_second".to_owned(), json!(measured.events_per_second));
+    Ok(())
+}
+
+/// Content of 10 MB, then events of nearly 20 MB, with a budget of 256 MiB.
+fn large(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+    const BUDGET_MB: f64 = 268.0;
+    progress::say("Measuring content of 10 MB.");
+    let stage = Stage::of(World::new(4, LARGE_CONTENT_BYTES), API_LATENCY)?;
+    let mut pipeline = ready(&stage, "large-content", 4)?;
+    pipeline.limits = vec!["bytes_in_flight: 256 MiB".to_owned()];
+    pipeline.message_bytes = "20 MiB";
+    feed(&stage, &pipeline, (0..LARGE_EVENTS).map(page))?;
+    let measured = stage.run("large content", &pipeline, &[], LARGE_EVENTS)?;
+    let mut set = |key: &str, measured: &Measured| {
+        figures.insert(format!("{key}_rss_peak_mb"), json!(measured.rss_peak_mb));
+        figures.insert(format!("{key}_rss_of_bound"), json!(measured.rss_peak_mb / (BUDGET_MB + HOST_MB)));
+        figures.insert(format!("{key}_events_per_second"), json!(measured.events_per_second));
+    };
+    set("large", &measured);
+
+    progress::say("Measuring events of 20 MB.");
+    let mut pipeline = ready(&stage, "large-events", 4)?;
+    pipeline.limits = vec!["bytes_in_flight: 256 MiB".to_owned()];
+    (pipeline.plugin, pipeline.names, pipeline.message_bytes) = (guest("identity")?, ("in", "out"), "24 MiB");
+    let wiki = Wiki::numbered(0);
+    let writer = Writer::new(&ProducerConfig::new(stage.cluster()))?;
+    let padding = "x".repeat(2 * LARGE_CONTENT_BYTES - 10_000);
+    for number in 0..LARGE_EVENTS / 2 {
+        let mut record = change(&stage, &pipeline, &wiki, page(number), number);
+        let text = String::from_utf8(record.value.clone().context("a change has a value")?.to_vec())?;
+        record.value = Some(text.replacen('{', &format!("{{\"padding\":\"{padding}\","), 1).into_bytes().into());
+        writer.write(&record)?;
+    }
+    writer.flush(120_000)?;
+    set("large_events", &stage.run("large events", &pipeline, &[], LARGE_EVENTS / 2)?);
+    Ok(())
+}
+
+/// 10,000 keys with one event each, alone and between the events of one key.
+fn hot_key(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+    const HOT_PAGE: u64 = 1;
+    let mut seconds = Vec::new();
+    for name in ["cold-keys", "hot-key"] {
+        progress::say(&format!("Measuring 10,000 keys: {name}."));
+        let mut pipeline = ready(stage, name, 8)?;
+        pipeline.limits = vec![format!("open_offsets: {}", 2 * HOT_EVENTS)];
+        let hot = if name == "hot-key" { 1 } else { 0 };
+        let pages = (0..HOT_EVENTS).flat_map(|number| [2 + number].into_iter().chain((0..hot).map(|_| HOT_PAGE)));
+        feed(stage, &pipeline, pages)?;
+        // Until as many events are out as there are cold keys, and a tenth for those of the hot one between them.
+        let began = Instant::now();
+        stage.run(name, &pipeline, &[], HOT_EVENTS)?;
+        seconds.push(began.elapsed().as_secs_f64());
+    }
+    if let [cold, hot] = seconds.as_slice() {
+        figures.insert("hot_key_ratio".to_owned(), json!(cold / hot));
+    }
+    Ok(())
+}
+
+fn lag(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+    const BUDGET_MB: f64 = 268.0;
+    progress::say("Feeding a million events.");
+    let pipeline = ready(stage, "lag", 32)?;
+    feed(stage, &pipeline, (0..LAG_EVENTS).map(page))?;
+    progress::say("Measuring what works them off.");
+    let measured = stage.run("lag", &pipeline, &[], LAG_EVENTS)?;
+    figures.insert("lag_events_per_second".to_owned(), json!(measured.events_per_second));
+    figures.insert("lag_rss_peak_mb".to_owned(), json!(measured.rss_peak_mb));
+    figures.insert("lag_rss_of_bound".to_owned(), json!(measured.rss_peak_mb / (BUDGET_MB + HOST_MB)));
+    Ok(())
+}
+
+/// 200 pipelines of one host, all of which read the same topic.
+fn many_pipelines(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+    progress::say("Measuring 200 pipelines on one topic.");
+    let first = ready(stage, "shared", 4)?;
+    feed(stage, &first, (0..SHARED_EVENTS).map(page))?;
+    let identity = |number: u64| {
+        anyhow::Ok(Enrichment {
+            name: format!("pipeline{number}"),
+            group: format!("bench.shared.{number}"),
+            plugin: guest("identity")?,
+            names: ("in", "out"),
+            lookups: "{ kinds: [] }".to_owned(),
+            ..first.clone()
+        })
+    };
+    let mut pipelines = (0..PIPELINES).map(identity).collect::<anyhow::Result<Vec<_>>>()?;
+    let others = pipelines.split_off(1);
+    let one = pipelines.pop().context("there is one")?;
+    let ends = Output::open(&stage.cluster(), &one.output)?;
+    let mut host = stage.start_millrace(&one, &others)?;
+    host.wait_ready()?;
+    let until = Instant::now() + Duration::from_secs(120);
+    while ends.records()? < PIPELINES * SHARED_EVENTS {
+        anyhow::ensure!(Instant::now() < until, "{} outputs:\n{}", ends.records()?, host.log_tail());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let metrics = host.metrics()?;
+    let mut set = |key: &str, value: f64| figures.insert(format!("pipelines_{key}"), json!(value));
+    set("threads", std::fs::read_dir(format!("/proc/{}/task", host.id()))?.count() as f64);
+    set("rss_peak_mb", super::process::rss_peak_mb(host.id())?);
+    let admitted = metrics.sum("millrace_admitted_bytes_total", &[]);
+    set("read_mb", admitted / 1e6);
+    set("fetched_by_read", metrics.sum("millrace_fetched_bytes_total", &[]) / admitted.max(1.0));
+    host.terminate()?;
+    Ok(())
+}
+
+/// A pipeline whose topics are there.
+fn ready(stage: &Stage, name: &str, call_slots: usize) -> anyhow::Result<Enrichment> {
+    let pipeline = stage.enrichment(name, call_slots)?;
+    stage.create(&[&pipeline.input, &pipeline.output, &pipeline.errors])?;
+    Ok(pipeline)
+}
+
+fn feed(stage: &Stage, pipeline: &Enrichment, pages: impl Iterator<Item = u64>) -> anyhow::Result<()> {
+    let writer = Writer::new(&ProducerConfig::new(stage.cluster()))?;
+    let wiki = Wiki::numbered(0);
+    for (number, page) in (0..).zip(pages) {
+        writer.write(&change(stage, pipeline, &wiki, page, number))?;
+    }
+    Ok(writer.flush(120_000)?)
+}
+
+fn change(stage: &Stage, pipeline: &Enrichment, wiki: &Wiki, page_id: u64, number: u64) -> OutputRecord {
+    let topic: Arc<str> = pipeline.input.as_str().into();
+    let dt = iso(now_ms());
+    record(&topic, &Change { wiki, page_id, edit: 2 + number % 700, kind: Kind::Edit, dt: &dt }, &stage.world)
+}
