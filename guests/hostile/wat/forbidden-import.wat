@@ -1,4 +1,4 @@
-;; Imports a network, which no plugin gets.
+;; Imports HTTP of its own, which no plugin gets.
 (component
-  (import "wasi:sockets/network@0.2.3" (instance (export "network" (type (sub resource)))))
+  (import "wasi:http/types@0.2.3" (instance (export "fields" (type (sub resource)))))
 )

@@ -11,15 +11,14 @@ use crate::reload::config::{PipelineConfigs, reread};
 use crate::reload::file::FileWatch;
 use crate::reload::store::PluginStore;
 use crate::shutdown::{self, Signals};
-use crate::worker::{self, Message, Role, Shared};
+use crate::worker::{self, Inbox, Message, Role, Shared};
 use anyhow::Context as _;
 use millrace_flow::clock::Clock;
-use millrace_lookup::{AnswerSink, Answered, LookupService};
+use millrace_lookup::LookupService;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch;
 
 /// Messages that may wait for a worker. Each carries a batch, and admission bounds what is in flight, so this is far
@@ -47,8 +46,8 @@ pub struct Host {
     pub config: HostConfig,
     /// The workers' inboxes.
     pub workers: Vec<Sender<Message>>,
-    /// The inbox of the sideline, where plugins are that use too much CPU time. Nobody sends events there directly.
-    pub sideline: Sender<Message>,
+    /// The inboxes of their sidelines, where plugins are that use too much CPU time. Nobody sends events there directly.
+    pub sidelines: Vec<Sender<Message>>,
     /// The compiler and runtime of plugins.
     pub engine: millrace_plugin::Engine,
     /// The bytes of plugins that run or ran lately.
@@ -70,9 +69,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// The inboxes of all workers, the sideline last: a station that is on its way there gets there before what follows.
+    /// The inboxes of all workers, the sidelines last: a station that is on its way there gets there before what follows.
     fn inboxes(&self) -> impl Iterator<Item = &Sender<Message>> {
-        self.workers.iter().chain([&self.sideline])
+        self.workers.iter().chain(&self.sidelines)
     }
 }
 
@@ -104,14 +103,14 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     let lookup = LookupService::new(launch::lookups::lookup_config(&config), Arc::clone(&clock), handle.clone())?;
     metrics.watch_lookups(lookup.clone());
     let engine = millrace_plugin::Engine::new(engine_config(&config))?;
-    let Workers { workers, sideline, threads } = start_workers(config.workers, &lookup, &clock, &handle)?;
+    let Workers { workers, sidelines, threads } = start_workers(config.workers, &lookup, &clock, &handle)?;
     let admin = admin::serve(&config.admin, Arc::clone(&metrics), Arc::clone(&health)).await?;
     let host = Arc::new(Host {
         plugins: PluginStore::new(config.plugins.cache_dir.as_deref(), config.pipelines.len()),
         files: FileWatch::start(),
         config,
         workers,
-        sideline,
+        sidelines,
         engine,
         lookup,
         clock,
@@ -148,42 +147,41 @@ fn engine_config(config: &HostConfig) -> millrace_plugin::EngineConfig {
 /// The threads that run plugins.
 struct Workers {
     workers: Vec<Sender<Message>>,
-    sideline: Sender<Message>,
+    sidelines: Vec<Sender<Message>>,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
 
-/// One OS thread per worker, each with an inbox of its own, and one for the sideline.
+/// One OS thread per worker and one for its sideline, each with an inbox of its own. A sideline has one worker, because a
+/// version has a station on each.
 fn start_workers(
     count: usize,
     lookup: &LookupService,
     clock: &Arc<dyn Clock>,
     handle: &tokio::runtime::Handle,
 ) -> anyhow::Result<Workers> {
-    let start = |name: String, role: Role| -> anyhow::Result<_> {
-        let (sender, inbox) = mpsc::channel(INBOX_MESSAGES_MAX);
-        let answers = Arc::new(Inbox { sender: sender.clone(), handle: handle.clone() });
-        let (lookup, clock, io) = (lookup.clone(), Arc::clone(clock), handle.clone());
-        let shared = Shared { lookup, inbox: sender.clone(), answers, io, clock };
-        let handle = handle.clone();
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || {
-                let _entered = handle.enter();
-                let _last = EndsTheHost;
-                worker::run(inbox, role, shared);
-            })
-            .context("a worker thread could not be started")?;
-        Ok((sender, thread))
+    let start = |name: String, role: Role, own: &Inbox, inbox: Receiver<Message>, partner: &Inbox| {
+        let shared = Shared { lookup: lookup.clone(), answers: Arc::new(own.clone()), clock: Arc::clone(clock) };
+        let (handle, partner) = (handle.clone(), partner.clone());
+        let run = move || {
+            let _entered = handle.enter();
+            let _last = EndsTheHost;
+            worker::run(inbox, role, partner, shared);
+        };
+        std::thread::Builder::new().name(name).spawn(run).context("a worker thread could not be started")
     };
-    let (sideline, thread) = start("millrace-sideline".to_owned(), Role::Sideline)?;
-    let (mut workers, mut threads) = (Vec::new(), vec![thread]);
+    let mut started = Workers { workers: Vec::new(), sidelines: Vec::new(), threads: Vec::new() };
     for number in 0..count {
-        let role = Role::Ordinary { sideline: sideline.clone() };
-        let (worker, thread) = start(format!("millrace-worker-{number}"), role)?;
-        workers.push(worker);
-        threads.push(thread);
+        let (worker, worker_inbox) = mpsc::channel(INBOX_MESSAGES_MAX);
+        let (sideline, sideline_inbox) = mpsc::channel(INBOX_MESSAGES_MAX);
+        let [to_worker, to_sideline] = [&worker, &sideline].map(|sender| Inbox::new(sender.clone(), handle.clone()));
+        let worker_name = format!("millrace-worker-{number}");
+        let sideline_name = format!("millrace-sideline-{number}");
+        started.threads.push(start(worker_name, Role::Ordinary, &to_worker, worker_inbox, &to_sideline)?);
+        started.threads.push(start(sideline_name, Role::Sideline, &to_sideline, sideline_inbox, &to_worker)?);
+        started.workers.push(worker);
+        started.sidelines.push(sideline);
     }
-    Ok(Workers { workers, sideline, threads })
+    Ok(started)
 }
 
 /// A worker that ends in a fault of the host's own takes the host with it: its events would wait for ever, and whoever
@@ -195,24 +193,6 @@ impl Drop for EndsTheHost {
         if std::thread::panicking() {
             tracing::error!("A worker ended in a fault of the host. The host ends too; what is open runs again.");
             std::process::exit(1);
-        }
-    }
-}
-
-/// A worker's inbox as the place where its answers go.
-struct Inbox {
-    sender: Sender<Message>,
-    handle: tokio::runtime::Handle,
-}
-
-impl AnswerSink for Inbox {
-    fn deliver(&self, answers: Vec<Answered>) {
-        match self.sender.try_send(Message::Answers(answers)) {
-            Ok(()) | Err(TrySendError::Closed(_)) => {}
-            Err(TrySendError::Full(message)) => {
-                let sender = self.sender.clone();
-                self.handle.spawn(async move { drop(sender.send(message).await) });
-            }
         }
     }
 }

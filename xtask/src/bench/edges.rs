@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use millrace_bed::api::SLOW;
 use millrace_bed::enrichment::Enrichment;
 use millrace_bed::events::{Change, Kind, Wiki};
-use millrace_bed::host::{guest, root};
+use millrace_bed::host::guest;
 use millrace_bed::world::World;
 use millrace_flow::record::OutputRecord;
 use millrace_kafka::config::ProducerConfig;
@@ -30,25 +30,25 @@ const LAG_EVENTS: u64 = 1_000_000;
 /// Page content at its largest.
 const LARGE_CONTENT_BYTES: usize = 10_000_000;
 const LARGE_EVENTS: u64 = 200;
+/// Versions that begin one after the other under load, and what is fed meanwhile.
+const SWAPS: u32 = 20;
+const SWAPPED_EVENTS: u64 = 200_000;
 /// Pipelines of one host on one topic, and what they read.
 const PIPELINES: u64 = 200;
 const SHARED_EVENTS: u64 = 2_000;
 
-const GOALS: [Goal; 5] = [
-    at_most("in_flight_rss_peak_mb", "resident memory with 10,000 events in flight at answers after 15 s", 1_500.0),
-    at_least("hot_key_ratio", "events/s of 10,000 keys beside one key with as many events", 0.8),
-    at_most("large_rss_of_bound", "resident memory with content of 10 MB, by the configured bound", 1.3),
-    at_most("large_events_rss_of_bound", "resident memory with events of 20 MB, by the configured bound", 1.3),
-    at_most("lag_rss_of_bound", "resident memory behind a lag of a million events, by the configured bound", 1.3),
+const GOALS: [Goal; 6] = [
+    Goal::at_most(
+        "in_flight_rss_peak_mb",
+        "resident memory with 10,000 events in flight at answers after 15 s",
+        1_500.0,
+    ),
+    Goal::at_least("hot_key_ratio", "events/s of 10,000 keys beside one key with as many events", 0.8),
+    Goal::at_most("large_rss_of_bound", "resident memory with content of 10 MB, by the configured bound", 1.3),
+    Goal::at_most("large_events_rss_of_bound", "resident memory with events of 20 MB, by the configured bound", 1.3),
+    Goal::at_most("swap_pause_p99_ms", "pause of a partition when another version begins, at full load", 20.0),
+    Goal::at_most("lag_rss_of_bound", "resident memory behind a lag of a million events, by the configured bound", 1.3),
 ];
-
-const fn at_least(key: &'static str, what: &'static str, goal: f64) -> Goal {
-    Goal { key, what, goal, at_least: true }
-}
-
-const fn at_most(key: &'static str, what: &'static str, goal: f64) -> Goal {
-    Goal { key, what, goal, at_least: false }
-}
 
 /// What a host has beside what is in flight, in MB: its code, librdkafka's queues and buffers, instances, the cache of
 /// answers (32 MiB). With the budget of bytes in flight it is the configured bound.
@@ -65,11 +65,9 @@ pub(super) fn run() -> anyhow::Result<()> {
     let stage = Stage::set(Duration::from_millis(1))?;
     hot_key(&stage, &mut figures)?;
     many_pipelines(&stage, &mut figures)?;
+    swaps(&stage, &mut figures)?;
     lag(&stage, &mut figures)?;
-    let folder = root().join("target/bench");
-    std::fs::create_dir_all(&folder)?;
-    let file = folder.join("edges.json");
-    std::fs::write(&file, serde_json::to_string_pretty(&figures)? + "\n").context("cannot write the figures")?;
+    let file = report::write_figures("edges.json", &figures)?;
     progress::say(&report::table(&figures, &GOALS));
     progress::say(&format!("Written: {}", file.display()));
     Ok(())
@@ -180,6 +178,39 @@ fn lag(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     figures.insert("lag_events_per_second".to_owned(), json!(measured.events_per_second));
     figures.insert("lag_rss_peak_mb".to_owned(), json!(measured.rss_peak_mb));
     figures.insert("lag_rss_of_bound".to_owned(), json!(measured.rss_peak_mb / (BUDGET_MB + HOST_MB)));
+    Ok(())
+}
+
+/// A plugin's file that is changed again and again at full load. The figure is the upper end of the histogram's bucket.
+fn swaps(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+    const PAUSE: &str = "millrace_plugin_swap_pause_seconds";
+    progress::say("Measuring the pause when another version begins.");
+    let folder = tempfile::tempdir()?;
+    let mut pipeline = ready(stage, "swaps", 32)?;
+    let component = std::fs::read(&pipeline.plugin)?;
+    pipeline.plugin = folder.path().join("plugin.wasm");
+    std::fs::write(&pipeline.plugin, &component)?;
+    feed(stage, &pipeline, (0..SWAPPED_EVENTS).map(page))?;
+    let mut host = stage.start_millrace(&pipeline, &[])?;
+    host.wait_ready()?;
+    for number in 1..=SWAPS {
+        // A custom section with an empty name and one byte: another digest, the same behaviour.
+        let section = [0, 2, 0, u8::try_from(number)?];
+        std::fs::write(&pipeline.plugin, [component.as_slice(), &section].concat())?;
+        let until = Instant::now() + Duration::from_secs(30);
+        while host.metrics()?.sum("millrace_plugin_swaps_total", &[]) < f64::from(number) {
+            anyhow::ensure!(Instant::now() < until, "version {number} did not begin:\n{}", host.log_tail());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    let metrics = host.metrics()?;
+    let count = metrics.sum(&format!("{PAUSE}_count"), &[]);
+    let bucket = format!("{PAUSE}_bucket");
+    let ends = metrics.with_prefix(&bucket).filter(|(_, below)| *below >= 0.99 * count);
+    let ends = ends.filter_map(|(name, _)| name.split("le=\"").nth(1)?.split('"').next()?.parse::<f64>().ok());
+    figures.insert("swap_pause_p99_ms".to_owned(), json!(ends.fold(f64::INFINITY, f64::min) * 1_000.0));
+    figures.insert("swap_pauses".to_owned(), json!(count));
+    host.terminate()?;
     Ok(())
 }
 

@@ -44,7 +44,12 @@ pub(crate) fn watch(name: &str, pid: u32, output: &Output, expected: u64) -> any
         std::thread::sleep(LOOK_EVERY);
         let now = Instant::now();
         let Ok(cpu) = process::cpu_seconds(pid) else { bail!("{name}: the process ended before its work was done") };
-        let outputs = output.records()?;
+        let outputs = match output.records() {
+            Ok(outputs) => outputs,
+            // A topic that was just made may have no leader yet.
+            Err(_) if moved.elapsed() < STALL_MAX => continue,
+            Err(error) => return Err(error),
+        };
         if outputs > looks.last().map_or(0, |(_, before, _)| *before) {
             moved = now;
             looks.push((now, outputs, cpu));

@@ -3,7 +3,7 @@
 //!
 //! The system's notifications only say *when* to look; whether the file is another is decided by what the system says of
 //! it. So a notification too many costs a look, and one that never comes (a network file system, no more watches) costs
-//! [`LOOK_EVERY`].
+//! five seconds.
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::HashSet;

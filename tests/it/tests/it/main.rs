@@ -24,6 +24,7 @@ mod real_schemas;
 mod reload;
 mod restart;
 mod security;
+mod sideline;
 mod startup;
 mod troubles;
 mod window;
