@@ -1,10 +1,13 @@
-//! `./x guests [DIR]`: builds a workspace of plugins for WebAssembly and encodes each as a component, and so what a crate
-//! has as WebAssembly's text in its folder `wat`. Those in Python are `python.rs`'s business.
+//! `./x guests [DIR]`: builds a folder of plugins for WebAssembly and encodes each as a component, and so what a crate has as
+//! WebAssembly's text in its folder `wat`. Those in Python are `python.rs`'s business.
 //!
-//! A component lands in `<target directory>/components/<crate or file name>.wasm`. What a plugin may import is not judged
-//! here; the host does that when it loads one.
+//! A component lands in `<target directory>/components/<name>.wasm`: by the name of its crate or file, or of its folder
+//! where it is written in C or Go. What a plugin may import is not judged here; the host does that when it loads one.
 
+mod c;
+mod contract;
 mod encode;
+mod go;
 mod text;
 mod toolchain;
 
@@ -19,13 +22,14 @@ use crate::progress::say;
 use crate::python;
 use crate::step::line;
 use crate::tree;
+use encode::{Bindings, Core};
 pub(crate) use toolchain::Toolchain;
 
 /// Arguments of `./x guests`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuestsArgs {
-    /// A folder with the Cargo.toml of a plugin or of a workspace of plugins, or with the pyproject.toml of a plugin;
-    /// without it, all plugins of this repository.
+    /// A folder with the Cargo.toml of a plugin or of a workspace of plugins, with the pyproject.toml of a plugin, with the
+    /// go.mod of plugins in Go, or laid out as guests/c is; without it, the plugins of this repository that have an SDK.
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
     /// The same by its manifest: a Cargo.toml or its folder.
@@ -41,6 +45,8 @@ pub(crate) fn run(args: GuestsArgs) -> anyhow::Result<()> {
     let components = match args.manifest_path.or(args.directory) {
         None => build(&tree::guests_manifest())?.into_iter().chain(python::build_all()?).collect(),
         Some(folder) if python::is_plugin(&folder) => vec![python::build(&std::path::absolute(folder)?, None)?],
+        Some(folder) if c::is_written_in(&folder) => c::build(&folder)?,
+        Some(folder) if go::is_written_in(&folder) => go::build(&folder)?,
         Some(given) => build(&manifest_of(given)?)?,
     };
     for component in components {
@@ -57,9 +63,9 @@ pub(crate) fn run(args: GuestsArgs) -> anyhow::Result<()> {
 pub(crate) fn build(manifest: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let toolchain = Toolchain::choose()?;
     let mut components = Vec::new();
-    for core in build_cores(&toolchain, manifest)? {
+    for (core, folder) in build_cores(&toolchain, manifest)? {
         components.push(encode::up_to_date(&core)?);
-        for source in text::sources(&core.folder)? {
+        for source in text::sources(&folder)? {
             components.push(text::up_to_date(&source, &core.component)?);
         }
     }
@@ -70,13 +76,23 @@ pub(crate) fn build(manifest: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(components)
 }
 
-/// A core module that cargo made, and where its component belongs.
-#[derive(Debug)]
-struct Core {
-    module: PathBuf,
-    component: PathBuf,
-    /// The folder of its crate.
-    folder: PathBuf,
+/// Builds the plugins of guests/c and guests/go, which are written against the contract alone.
+///
+/// # Errors
+/// When a compiler is missing, or a plugin does not compile or encode.
+pub(crate) fn build_without_sdk() -> anyhow::Result<()> {
+    c::build(&tree::root().join("guests/c"))?;
+    go::build(&tree::root().join("guests/go"))?;
+    Ok(())
+}
+
+/// Runs the native tests of guests/c, and the checks that Go has for guests/go.
+///
+/// # Errors
+/// When one fails.
+pub(crate) fn test_without_sdk() -> anyhow::Result<()> {
+    c::test(&tree::root().join("guests/c"))?;
+    go::vet(&tree::root().join("guests/go"))
 }
 
 fn manifest_of(path: PathBuf) -> anyhow::Result<PathBuf> {
@@ -87,7 +103,8 @@ fn manifest_of(path: PathBuf) -> anyhow::Result<PathBuf> {
     Ok(std::path::absolute(manifest)?)
 }
 
-fn build_cores(toolchain: &Toolchain, manifest: &Path) -> anyhow::Result<Vec<Core>> {
+/// The core module of each plugin, and the folder of its crate.
+fn build_cores(toolchain: &Toolchain, manifest: &Path) -> anyhow::Result<Vec<(Core, PathBuf)>> {
     let mut command = toolchain.cargo(manifest);
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {}", line(&command)))?;
@@ -103,8 +120,9 @@ fn build_cores(toolchain: &Toolchain, manifest: &Path) -> anyhow::Result<Vec<Cor
     Ok(cores)
 }
 
-/// The core module that one of cargo's messages tells of: `target/wasm32-unknown-unknown/release/<name>.wasm`.
-fn core_of(message: &Value) -> Option<Core> {
+/// The core module that one of cargo's messages tells of: `target/wasm32-unknown-unknown/release/<name>.wasm`,
+/// and the folder of its crate.
+fn core_of(message: &Value) -> Option<(Core, PathBuf)> {
     let is_plugin = message.pointer("/target/kind")?.as_array()?.iter().any(|kind| kind == "cdylib");
     if message.get("reason")? != "compiler-artifact" || !is_plugin {
         return None;
@@ -115,7 +133,7 @@ fn core_of(message: &Value) -> Option<Core> {
     let target_directory = module.parent()?.parent()?.parent()?;
     let component = target_directory.join("components").join(format!("{name}.wasm"));
     let folder = Path::new(message.get("manifest_path")?.as_str()?).parent()?.to_owned();
-    Some(Core { module, component, folder })
+    Some((Core { module, component, bindings: Bindings::Generated }, folder))
 }
 
 #[cfg(test)]
@@ -132,7 +150,7 @@ mod tests {
             "target": {"kind": [kind], "name": "page_content_change"},
             "filenames": [file],
         });
-        let found = core_of(&message).map(|core| core.component);
+        let found = core_of(&message).map(|(core, _)| core.component);
         assert_eq!(found.as_deref(), expected.map(Path::new));
     }
 

@@ -35,6 +35,7 @@ pub(crate) fn run(args: TestArgs) -> anyhow::Result<()> {
 
 fn some_tests(steps: &mut Steps, filter: &str) -> anyhow::Result<()> {
     steps.run("guests", || guests::build(&tree::guests_manifest()).map(drop))?;
+    steps.run("guests in C and Go", guests::build_without_sdk)?;
     steps.run("guests in Python", || python::build_all().map(drop))?;
     steps.run("tests", || execute(&mut cargo(&["test", "--release", "--workspace", "--", filter])))
 }
@@ -44,6 +45,7 @@ fn everything(steps: &mut Steps) -> anyhow::Result<()> {
     steps.run("format", check_format)?;
     steps.run("tidy", check_tidy)?;
     steps.run("guests", || guests::build(&tree::guests_manifest()).map(drop))?;
+    steps.run("guests in C and Go", guests::build_without_sdk)?;
     steps.run("guests' native tests", test_guests)?;
     steps.run("guests in Python", || python::build_all().map(drop))?;
     steps.run("checks of Python", python::check)?;
@@ -90,7 +92,8 @@ pub(crate) fn check_clippy() -> anyhow::Result<()> {
 }
 
 fn test_guests() -> anyhow::Result<()> {
-    execute(&mut cargo(&["test", "--release", "--workspace", "--manifest-path", "guests/Cargo.toml"]))
+    execute(&mut cargo(&["test", "--release", "--workspace", "--manifest-path", "guests/Cargo.toml"]))?;
+    guests::test_without_sdk()
 }
 
 /// Documentation without a warning. The flags reach rustdoc only, so nothing compiled is thrown away by them.

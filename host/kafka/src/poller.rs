@@ -115,7 +115,8 @@ impl Poller {
         self.close();
     }
 
-    fn is_over(&self) -> bool {
+    /// True once the consumer is to end: nobody waits for what it would still read.
+    pub(crate) fn is_over(&self) -> bool {
         self.fatal.is_some() || self.outbox.is_closed() || self.shared.wishes.stop.load(Ordering::Acquire)
     }
 

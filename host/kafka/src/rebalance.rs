@@ -69,20 +69,18 @@ impl Poller {
         Ok(())
     }
 
-    /// The starts of `list`; none when the consumer is stopped meanwhile.
+    /// The starts of `list`; none when the consumer is to end.
     fn find_starts(&mut self, list: &TopicPartitionList) -> Result<Option<start::Starts>, KafkaError> {
         let deadline = Instant::now() + START_DEADLINE;
-        loop {
+        while !self.is_over() {
             match start::resolve(&self.shared.client, list.clone(), self.config.start) {
                 Ok(starts) => return Ok(Some(starts)),
                 Err(error) if !error.is_transient() || Instant::now() >= deadline => return Err(error),
                 Err(error) => self.tell_trouble(error),
             }
-            if self.shared.wishes.stop.load(Ordering::Acquire) {
-                return Ok(None);
-            }
             thread::park_timeout(START_PAUSE);
         }
+        Ok(None)
     }
 
     /// Partitions go in good order: what is settled of them is committed first, within the wait.

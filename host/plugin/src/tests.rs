@@ -9,3 +9,4 @@ mod load;
 mod puppet;
 mod python;
 mod wasi;
+mod without_sdk;

@@ -9,8 +9,8 @@ use crate::config::{OrderConfig, PipelineConfig};
 use crate::job::PipelineId;
 use crate::partition::{Order, RecordPath};
 use crate::pipeline::{Pipeline, Status, Tuning};
-use crate::reload::Reloader;
 use crate::reload::file::PluginFile;
+use crate::reload::{self, Reloader};
 use crate::supervisor::Host;
 use anyhow::{Context as _, bail};
 use millrace_flow::admission::AdmissionLimits;
@@ -125,9 +125,7 @@ async fn load(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyh
         Err(error) => error,
     };
     let Some(plugin) = host.plugins.last(id) else { return Err(error) };
-    let reason = format!("{error:#}");
-    tracing::error!(pipeline = config.name, error = reason, "The plugin's file is refused; the one before goes on.");
-    host.health.reload_refused(&config.name, &reason);
+    reload::refuse(host, &config.name, &plugin, &error);
     Ok(plugin)
 }
 

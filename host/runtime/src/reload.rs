@@ -107,16 +107,8 @@ impl Reloader {
         version::attach(&self.host, prepared, &self.results).await
     }
 
-    /// What is new cannot be used; what runs goes on.
     fn refuse(&self, error: &anyhow::Error) {
-        let (name, reason) = (&self.config.name, format!("{error:#}"));
-        tracing::error!(
-            pipeline = *name,
-            error = reason,
-            running = %self.plugin.digest(),
-            "The new version is refused; the one before goes on. Correct the plugin's file or the settings."
-        );
-        self.host.health.reload_refused(name, &reason);
+        refuse(&self.host, &self.config.name, &self.plugin, error);
     }
 
     /// Looks for a plugin that progress names. Where it cannot be had, the present one takes over.
@@ -143,4 +135,16 @@ impl Reloader {
         };
         drop(self.changes.send(change).await);
     }
+}
+
+/// What is new cannot be used; `running` goes on.
+pub(crate) fn refuse(host: &Host, pipeline: &str, running: &Plugin, error: &anyhow::Error) {
+    let reason = format!("{error:#}");
+    tracing::error!(
+        pipeline,
+        error = reason,
+        running = %running.digest(),
+        "The new version is refused; the one before goes on. Correct the plugin's file or the settings."
+    );
+    host.health.reload_refused(pipeline, &reason);
 }

@@ -5,7 +5,7 @@
 use crate::job::{Finish, Finished, Job, JobId, VersionId};
 use crate::spec::{InputBinding, PipelineSpec};
 use crate::worker::account::{Account, SLICE};
-use crate::worker::{Message, Shared};
+use crate::worker::{Role, Shared};
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use millrace_flow::blob::Blob;
@@ -71,8 +71,8 @@ pub struct Station {
     asks: Vec<Request>,
     effects: Vec<Effect>,
     account: Account,
-    /// The worker that it was attached to, while it is on the sideline.
-    home: Option<Sender<Message>>,
+    /// What the worker is that it is on.
+    on: Role,
 }
 
 impl Station {
@@ -88,7 +88,7 @@ impl Station {
             asks: Vec::new(),
             effects: Vec::new(),
             account: Account::open(Instant::now()),
-            home: None,
+            on: Role::Ordinary,
         }
     }
 
@@ -165,19 +165,11 @@ impl Station {
         self.account.is_redeemed(now)
     }
 
-    /// It goes to the sideline, from the worker with the inbox `home`.
-    pub(crate) fn leave_for_the_sideline(&mut self, home: Sender<Message>) {
-        self.home = Some(home);
+    /// It goes on at a worker of this role, and begins anew there.
+    pub(crate) fn move_to(&mut self, role: Role) {
+        self.on = role;
         self.account.clear(Instant::now());
-        self.spec.metrics.sidelined(1);
-    }
-
-    /// It comes back from the sideline, to this worker. None: it was never away.
-    pub(crate) fn come_home(&mut self) -> Option<Sender<Message>> {
-        let home = self.home.take()?;
-        self.account.clear(Instant::now());
-        self.spec.metrics.sidelined(-1);
-        Some(home)
+        self.spec.metrics.sidelined(if role == Role::Sideline { 1 } else { -1 });
     }
 
     /// One round: turns, what the turns said, deadlines, and off with it.
@@ -367,7 +359,7 @@ impl Station {
 
 impl Drop for Station {
     fn drop(&mut self) {
-        if self.home.is_some() {
+        if self.on == Role::Sideline {
             self.spec.metrics.sidelined(-1);
         }
     }

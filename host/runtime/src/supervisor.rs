@@ -11,15 +11,14 @@ use crate::reload::config::{PipelineConfigs, reread};
 use crate::reload::file::FileWatch;
 use crate::reload::store::PluginStore;
 use crate::shutdown::{self, Signals};
-use crate::worker::{self, Message, Role, Shared};
+use crate::worker::{self, Inbox, Message, Role, Shared};
 use anyhow::Context as _;
 use millrace_flow::clock::Clock;
-use millrace_lookup::{AnswerSink, Answered, LookupService};
+use millrace_lookup::LookupService;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch;
 
 /// Messages that may wait for a worker. Each carries a batch, and admission bounds what is in flight, so this is far
@@ -160,33 +159,29 @@ fn start_workers(
     clock: &Arc<dyn Clock>,
     handle: &tokio::runtime::Handle,
 ) -> anyhow::Result<Workers> {
-    let start = |name: String, role: Role| -> anyhow::Result<_> {
-        let (sender, inbox) = mpsc::channel(INBOX_MESSAGES_MAX);
-        let answers = Arc::new(Inbox { sender: sender.clone(), handle: handle.clone() });
-        let (lookup, clock, io) = (lookup.clone(), Arc::clone(clock), handle.clone());
-        let shared = Shared { lookup, inbox: sender.clone(), answers, io, clock };
-        let handle = handle.clone();
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || {
-                let _entered = handle.enter();
-                let _last = EndsTheHost;
-                worker::run(inbox, role, shared);
-            })
-            .context("a worker thread could not be started")?;
-        Ok((sender, thread))
+    let start = |name: String, role: Role, own: &Inbox, inbox: Receiver<Message>, partner: &Inbox| {
+        let shared = Shared { lookup: lookup.clone(), answers: Arc::new(own.clone()), clock: Arc::clone(clock) };
+        let (handle, partner) = (handle.clone(), partner.clone());
+        let run = move || {
+            let _entered = handle.enter();
+            let _last = EndsTheHost;
+            worker::run(inbox, role, partner, shared);
+        };
+        std::thread::Builder::new().name(name).spawn(run).context("a worker thread could not be started")
     };
-    let (mut workers, mut sidelines, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+    let mut started = Workers { workers: Vec::new(), sidelines: Vec::new(), threads: Vec::new() };
     for number in 0..count {
-        let (sideline, thread) = start(format!("millrace-sideline-{number}"), Role::Sideline)?;
-        threads.push(thread);
-        let role = Role::Ordinary { sideline: sideline.clone() };
-        let (worker, thread) = start(format!("millrace-worker-{number}"), role)?;
-        threads.push(thread);
-        workers.push(worker);
-        sidelines.push(sideline);
+        let (worker, worker_inbox) = mpsc::channel(INBOX_MESSAGES_MAX);
+        let (sideline, sideline_inbox) = mpsc::channel(INBOX_MESSAGES_MAX);
+        let [to_worker, to_sideline] = [&worker, &sideline].map(|sender| Inbox::new(sender.clone(), handle.clone()));
+        let worker_name = format!("millrace-worker-{number}");
+        let sideline_name = format!("millrace-sideline-{number}");
+        started.threads.push(start(worker_name, Role::Ordinary, &to_worker, worker_inbox, &to_sideline)?);
+        started.threads.push(start(sideline_name, Role::Sideline, &to_sideline, sideline_inbox, &to_worker)?);
+        started.workers.push(worker);
+        started.sidelines.push(sideline);
     }
-    Ok(Workers { workers, sidelines, threads })
+    Ok(started)
 }
 
 /// A worker that ends in a fault of the host's own takes the host with it: its events would wait for ever, and whoever
@@ -198,24 +193,6 @@ impl Drop for EndsTheHost {
         if std::thread::panicking() {
             tracing::error!("A worker ended in a fault of the host. The host ends too; what is open runs again.");
             std::process::exit(1);
-        }
-    }
-}
-
-/// A worker's inbox as the place where its answers go.
-struct Inbox {
-    sender: Sender<Message>,
-    handle: tokio::runtime::Handle,
-}
-
-impl AnswerSink for Inbox {
-    fn deliver(&self, answers: Vec<Answered>) {
-        match self.sender.try_send(Message::Answers(answers)) {
-            Ok(()) | Err(TrySendError::Closed(_)) => {}
-            Err(TrySendError::Full(message)) => {
-                let sender = self.sender.clone();
-                self.handle.spawn(async move { drop(sender.send(message).await) });
-            }
         }
     }
 }

@@ -5,8 +5,10 @@
 
 pub(crate) mod account;
 mod floor;
+mod inbox;
 
 pub use floor::Role;
+pub use inbox::Inbox;
 
 use crate::job::{Job, JobId, PipelineId, VersionId};
 use crate::station::Station;
@@ -15,7 +17,7 @@ use millrace_flow::clock::Clock;
 use millrace_lookup::{AnswerSink, Answered, LookupService};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Receiver;
 
 /// How many messages a worker takes from its inbox before it runs turns: enough to fill them, few enough to keep them
 /// short.
@@ -44,12 +46,8 @@ pub enum Message {
 pub struct Shared {
     /// Answers what plugins ask.
     pub lookup: LookupService,
-    /// This worker's own inbox.
-    pub inbox: Sender<Message>,
-    /// The same, as the place where answers go.
+    /// Where this worker's answers go: its own inbox.
     pub answers: Arc<dyn AnswerSink>,
-    /// Where what must not wait is left to wait.
-    pub io: tokio::runtime::Handle,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -57,14 +55,14 @@ pub struct Shared {
 /// The niceness of the sideline: while others want the CPU, it gets about a tenth of one.
 const SIDELINE_NICE: i32 = 10;
 
-/// Runs a worker until it is told to stop.
-pub fn run(mut inbox: Receiver<Message>, role: Role, shared: Shared) {
-    if matches!(role, Role::Sideline)
+/// Runs a worker until it is told to stop. Its stations move to `partner`, which has the other role, and come back.
+pub fn run(mut inbox: Receiver<Message>, role: Role, partner: Inbox, shared: Shared) {
+    if role == Role::Sideline
         && let Err(error) = rustix::process::nice(SIDELINE_NICE)
     {
         tracing::warn!(%error, "Plugins that use too much CPU time cannot be given low priority.");
     }
-    let mut floor = Floor::new(role, shared);
+    let mut floor = Floor::new(role, partner, shared);
     loop {
         let Some(first) = next_message(&mut inbox, &floor) else { return };
         let received = take(first, &mut inbox);

@@ -1,5 +1,6 @@
-//! Every case of `tests/cases` with the plugin's real component: decode, projection, turns, patch, as in the host, and
-//! recorded answers in place of lookups. The plugins' own tests run the same folders natively.
+//! Every case of `tests/cases` with the plugin's real component, in each language that it is written in: decode,
+//! projection, turns, patch, as in the host, and recorded answers in place of lookups. The plugins' own tests run the
+//! same folders natively.
 
 #![allow(
     clippy::indexing_slicing,
@@ -18,15 +19,12 @@ use millrace_plugin::{Crew, Effect, Engine, EngineConfig, Event, Limits, Payload
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
-
-/// Components that do the same as the plugin whose name they bear, in other languages: they run its cases, too.
-const SAME_IN_OTHER_LANGUAGES: [(&str, &str); 1] = [("page-content-change", "python-enrichment")];
 
 /// One folder.
 struct Case {
@@ -82,13 +80,20 @@ fn json_of(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Loads a built plugin. Some take ten seconds to compile, so compiled code is kept for the next run.
-fn load(name: &str) -> Plugin {
-    let path = repository().join(format!("guests/target/components/{name}.wasm"));
-    let bytes =
-        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run ./x guests first", path.display()));
+/// One for all tests. Some plugins take ten seconds to compile, so compiled code is kept for the next run.
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let cache_dir = Some(repository().join("target/compiled-guests"));
-    Engine::new(EngineConfig { cache_dir, ..EngineConfig::default() }).unwrap().load(&bytes).unwrap()
+    Engine::new(EngineConfig { cache_dir, ..EngineConfig::default() }).unwrap()
+});
+
+/// Loads a built guest: one by its name, one without an SDK by its language and name (`c/identity`).
+fn guest(name: &str) -> Plugin {
+    let (folder, file) =
+        name.split_once('/').map_or((String::new(), name), |(folder, file)| (format!("{folder}/"), file));
+    let path = repository().join(format!("guests/{folder}target/components/{file}.wasm"));
+    let bytes = std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run ./x guests guests/{folder} first", path.display()));
+    ENGINE.load(&bytes).unwrap()
 }
 
 /// Runs a case's events one after the other in one crew.
@@ -224,28 +229,43 @@ fn forget_what_is_not_compared(found: &mut Value, expected: &mut Value) {
     }
 }
 
-#[test]
-fn every_case_ends_as_expected_in_the_real_component() {
+/// Runs every case of the plugin with this guest.
+#[track_caller]
+fn check_cases(plugin: &str, component: &Plugin) {
     let folders = std::fs::read_dir(repository().join("tests/cases")).unwrap();
     let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-    let mut plugins: BTreeMap<String, Plugin> = BTreeMap::new();
-    let mut count = 0;
-    for case in folders.map(Case::read) {
-        let plugin = plugins.entry(case.plugin().to_owned()).or_insert_with(|| load(case.plugin()));
-        run(&case, plugin);
-        count += 1;
+    let cases: Vec<Case> = folders.map(Case::read).filter(|case| case.plugin() == plugin).collect();
+    assert!(cases.len() >= 30, "{} cases", cases.len());
+    for case in cases {
+        run(&case, component);
     }
-    assert!(count >= 30, "{count} cases");
 }
 
 #[test]
-fn every_case_ends_in_the_same_way_in_other_languages() {
-    for (name, component) in SAME_IN_OTHER_LANGUAGES {
-        let plugin = load(component);
-        let folders = std::fs::read_dir(repository().join("tests/cases")).unwrap();
-        let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-        let cases: Vec<Case> = folders.map(Case::read).filter(|case| case.plugin() == name).collect();
-        assert!(cases.len() >= 30, "{} cases of {component}", cases.len());
-        cases.iter().for_each(|case| run(case, &plugin));
+fn every_case_is_of_a_plugin_that_runs_them() {
+    let folders = std::fs::read_dir(repository().join("tests/cases")).unwrap();
+    let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    for case in folders.map(Case::read) {
+        assert_eq!(case.plugin(), "page-content-change", "{}", case.folder.display());
     }
+}
+
+#[test]
+fn every_case_ends_as_expected_in_the_real_component() {
+    check_cases("page-content-change", &guest("page-content-change"));
+}
+
+#[test]
+fn every_case_ends_as_expected_in_c_without_an_sdk() {
+    check_cases("page-content-change", &guest("c/page-content-change"));
+}
+
+#[test]
+fn every_case_ends_as_expected_in_go_without_an_sdk() {
+    check_cases("page-content-change", &guest("go/page-content-change"));
+}
+
+#[test]
+fn every_case_ends_as_expected_in_python() {
+    check_cases("page-content-change", &guest("python-enrichment"));
 }

@@ -18,7 +18,7 @@ use millrace_kafka::config::{ClusterConfig, ProducerConfig};
 use millrace_kafka::consumer::CommittedProgress;
 use millrace_kafka::reader::{Isolation, TopicReader, committed};
 use millrace_kafka::writer::Writer;
-use millrace_services::{Kafka, KafkaOptions, ScramUser, Topic};
+use millrace_services::{Kafka, KafkaOptions, ScramUser, Topic, wait_until};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -194,6 +194,12 @@ impl Stage {
         };
         Ok(progress.into_iter().filter_map(read).collect::<Result<_, _>>()?)
     }
+}
+
+/// Waits until a host's metrics are as `done` wants them. What is said of one that never gets there is `what` and its log.
+pub fn wait_for_metrics(host: &Host, what: &str, done: impl Fn(&Metrics) -> bool) -> anyhow::Result<()> {
+    let look = || host.metrics().is_ok_and(|metrics| done(&metrics));
+    wait_until(what, PATIENCE, look).map_err(|late| late.context(host.log_tail()))
 }
 
 /// How many of the offsets from 0 up to `end` a progress holds as settled.

@@ -15,7 +15,7 @@ const MISDEEDS: [(&str, &str); 2] = [("guests/hostile/src/misdeeds/", "rs"), ("g
 /// Guests without a test, and tests without their guest; misdeeds that nothing is expected of, and the reverse.
 #[must_use]
 pub fn check(files: &[File]) -> Vec<Breach> {
-    let guests: BTreeSet<&str> = files.iter().filter_map(guest_of).collect();
+    let guests: BTreeSet<String> = files.iter().filter_map(guest_of).collect();
     let mut found = Vec::new();
     let tests: Vec<&File> = files.iter().filter(|file| is_host_test(file)).collect();
     for guest in &guests {
@@ -25,7 +25,7 @@ pub fn check(files: &[File]) -> Vec<Breach> {
         }
     }
     for file in tests {
-        let unknown = loaded(&file.text).into_iter().filter(|name| !guests.contains(name.as_str()));
+        let unknown = loaded(&file.text).into_iter().filter(|name| !guests.contains(name));
         found.extend(unknown.map(|name| Breach::new(&file.path, format!("there is no guest {name} in guests/"))));
     }
     found.extend(MISDEEDS.iter().flat_map(|(folder, ending)| without_partner(files, folder, ending)));
@@ -49,15 +49,16 @@ fn without_partner(files: &[File], folder: &str, ending: &str) -> Vec<Breach> {
     untested.chain(expected.difference(&misdeeds).map(|name| lack(name, "json", ending))).collect()
 }
 
-/// A crate in guests/, or a project in Python there or in examples/: both are called as their folder is.
-fn guest_of(file: &File) -> Option<&str> {
-    let in_guests = file.path.strip_prefix("guests/");
-    let name = match in_guests.or_else(|| file.path.strip_prefix("examples/"))?.rsplit_once('/')? {
-        (name, "pyproject.toml") => name,
-        (name, "Cargo.toml") if in_guests.is_some() => name,
-        _ => return None,
-    };
-    Some(name).filter(|name| !name.contains('/'))
+/// The guest that a file makes, by the name that tests load it by: that of its folder, for a crate in guests/ and a project
+/// in Python there or in examples/; `c/<name>` and `go/<name>` for those without an SDK.
+fn guest_of(file: &File) -> Option<String> {
+    let parts: Vec<&str> = file.path.split('/').collect();
+    match parts.as_slice() {
+        ["guests", name, "Cargo.toml"] | ["guests" | "examples", name, "pyproject.toml"] => Some((*name).to_owned()),
+        ["guests", "c", name, "plugin.c"] => Some(format!("c/{name}")),
+        ["guests", "go", name, "main.go"] => Some(format!("go/{name}")),
+        _ => None,
+    }
 }
 
 /// Rust below tests/ and host tests; this crate's own fixtures name guests that do not exist.
@@ -72,7 +73,8 @@ fn loaded(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for call in LOADS {
         for rest in text.split(call).skip(1) {
-            let name: String = rest.chars().take_while(|one| one.is_ascii_alphanumeric() || *one == '-').collect();
+            let name: String =
+                rest.chars().take_while(|one| one.is_ascii_alphanumeric() || ['-', '/'].contains(one)).collect();
             let ends_as_name = rest.get(name.len()..).is_some_and(|end| end.starts_with(['"', '.']));
             if !name.is_empty() && ends_as_name {
                 names.insert(name);
@@ -88,7 +90,12 @@ mod tests {
 
     #[track_caller]
     fn check_pair(guest: &str, test: &str, expected: &[&str]) {
-        let files = [File::new(&format!("guests/{guest}/Cargo.toml"), ""), File::new("tests/it/tests/it/a.rs", test)];
+        check_pair_of(&format!("guests/{guest}/Cargo.toml"), test, expected);
+    }
+
+    #[track_caller]
+    fn check_pair_of(file: &str, test: &str, expected: &[&str]) {
+        let files = [File::new(file, ""), File::new("tests/it/tests/it/a.rs", test)];
         let places: Vec<String> = check(&files).into_iter().map(|breach| breach.place).collect();
         assert_eq!(places, expected);
     }
@@ -100,6 +107,18 @@ mod tests {
         check_pair("trap", "nothing", &["guests/trap"]);
         check_pair("trap", "guest(\"trap\"); guest(\"gone\");", &["tests/it/tests/it/a.rs"]);
         check_pair("trap", "guest(\"trap\"); format!(\"guests/target/components/{name}.wasm\")", &[]);
+    }
+
+    #[test]
+    fn guests_in_other_languages_are_told_apart_by_them() {
+        check_pair_of("guests/c/identity/plugin.c", "guest(\"c/identity\")", &[]);
+        check_pair_of("guests/go/identity/main.go", "guest(\"go/identity\")", &[]);
+        check_pair_of("guests/go/identity/main.go", "nothing", &["guests/go/identity"]);
+        check_pair_of(
+            "guests/c/identity/plugin.c",
+            "guest(\"go/identity\")",
+            &["guests/c/identity", "tests/it/tests/it/a.rs"],
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::Breach;
 use crate::tree::File;
 
-/// Lines of a Rust file, tests included.
+/// Lines of a file with code, tests included.
 const LINES_MAX: usize = 600;
 /// `SAFETY:` stands at most so many lines above its `unsafe`.
 const SAFETY_WITHIN: usize = 8;
@@ -19,7 +19,7 @@ struct Rule {
 }
 
 const RULES: [Rule; 9] = [
-    Rule { applies: File::is_rust, broken_at: too_long, says: "a file has at most 600 lines: split it by nouns" },
+    Rule { applies: File::is_code, broken_at: too_long, says: "a file has at most 600 lines: split it by nouns" },
     Rule {
         applies: File::is_rust,
         broken_at: no_opening,

@@ -19,6 +19,12 @@ impl File {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
 
+    /// Whether it is code in one of the languages here.
+    #[must_use]
+    pub fn is_code(&self) -> bool {
+        [".rs", ".c", ".h", ".go"].iter().any(|ending| self.path.ends_with(ending))
+    }
+
     /// Whether it is Rust.
     #[must_use]
     pub fn is_rust(&self) -> bool {

@@ -1,6 +1,7 @@
 //! `./x bench edges`: load that is unusual in one way each. What counts is memory against the configured bound and ratios
 //! of two runs; how fast this machine is does not matter.
 
+use super::process;
 use super::report::{self, Goal};
 use super::run::Measured;
 use super::scenario::{API_LATENCY, Output, PARTITIONS, Stage, page};
@@ -10,7 +11,7 @@ use anyhow::Context as _;
 use millrace_bed::api::SLOW;
 use millrace_bed::enrichment::Enrichment;
 use millrace_bed::events::{Change, Kind, Wiki};
-use millrace_bed::host::{guest, root};
+use millrace_bed::host::guest;
 use millrace_bed::world::World;
 use millrace_flow::record::OutputRecord;
 use millrace_kafka::config::ProducerConfig;
@@ -27,58 +28,79 @@ const IN_FLIGHT: u64 = 10_000;
 const HOT_EVENTS: u64 = 10_000;
 /// A lag that has grown over night.
 const LAG_EVENTS: u64 = 1_000_000;
-/// Page content at its largest.
+/// Page content at its largest: so many pages a second, for so long, with so many call slots. The second is what a host with
+/// two cores can just not do.
 const LARGE_CONTENT_BYTES: usize = 10_000_000;
-const LARGE_EVENTS: u64 = 200;
+const LARGE_CONTENTS: [(&str, u32, usize); 2] = [("large_5", 5, 4), ("large_50", 50, 32)];
+const LARGE_CONTENT_SECONDS: u32 = 20;
+/// Events of nearly 20 MB.
+const LARGE_EVENTS: u64 = 100;
 /// Versions that begin one after the other under load, and what is fed meanwhile.
 const SWAPS: u32 = 20;
 const SWAPPED_EVENTS: u64 = 200_000;
-/// Pipelines of one host on one topic, and what they read.
+/// Pipelines of one host on one topic, what they read, and for how long they are watched while there is nothing to read.
 const PIPELINES: u64 = 200;
 const SHARED_EVENTS: u64 = 2_000;
+const REST: Duration = Duration::from_secs(10);
 
-const GOALS: [Goal; 6] = [
-    at_most("in_flight_rss_peak_mb", "resident memory with 10,000 events in flight at answers after 15 s", 1_500.0),
-    at_least("hot_key_ratio", "events/s of 10,000 keys beside one key with as many events", 0.8),
-    at_most("large_rss_of_bound", "resident memory with content of 10 MB, by the configured bound", 1.3),
-    at_most("large_events_rss_of_bound", "resident memory with events of 20 MB, by the configured bound", 1.3),
-    at_most("swap_pause_p99_ms", "pause of a partition when another version begins, at full load", 20.0),
-    at_most("lag_rss_of_bound", "resident memory behind a lag of a million events, by the configured bound", 1.3),
+/// Producers wait so long for the last acknowledgement.
+const FLUSH_MS: u64 = 120_000;
+
+const GOALS: [Goal; 7] = [
+    Goal::at_most(
+        "in_flight_rss_peak_mb",
+        "resident memory with 10,000 events in flight at answers after 15 s",
+        1_500.0,
+    ),
+    Goal::at_least("hot_key_ratio", "events/s of 10,000 keys beside one key with as many events", 0.8),
+    Goal::at_most("large_5_rss_of_bound", "resident memory with 5 contents of 10 MB/s, by the configured bound", 1.3),
+    Goal::at_most("large_50_rss_of_bound", "resident memory with 50 contents of 10 MB/s, by the configured bound", 1.3),
+    Goal::at_most("large_events_rss_of_bound", "resident memory with events of 20 MB, by the configured bound", 1.3),
+    Goal::at_most("swap_pause_p99_ms", "pause of a partition when another version begins, at full load", 20.0),
+    Goal::at_most("lag_rss_of_bound", "resident memory behind a lag of a million events, by the configured bound", 1.3),
 ];
-
-const fn at_least(key: &'static str, what: &'static str, goal: f64) -> Goal {
-    Goal { key, what, goal, at_least: true }
-}
-
-const fn at_most(key: &'static str, what: &'static str, goal: f64) -> Goal {
-    Goal { key, what, goal, at_least: false }
-}
 
 /// What a host with one pipeline may hold beside what is in flight, in MB: 30 at rest, 34 that are fetched ahead (32 MiB),
 /// 134 on their way to Kafka (128 MiB), 34 of answers in the cache (32 MiB). With the budget of bytes in flight it is the
 /// configured bound.
 const HOST_MB: f64 = 232.0;
 
-/// Runs all of it and writes `target/bench/edges.json`.
+/// The default of `limits.bytes_in_flight`, in MB.
+const BUDGET_MB: f64 = 268.0;
+
+/// What is measured, by name.
+const PARTS: [(&str, fn(&mut Map<String, Value>) -> anyhow::Result<()>); 7] = [
+    ("in-flight", in_flight),
+    ("large-content", large_content),
+    ("large-events", large_events),
+    ("hot-key", hot_key),
+    ("pipelines", many_pipelines),
+    ("swaps", swaps),
+    ("lag", lag),
+];
+
+/// Runs all of it, or the part of that name, and writes `target/bench/edges.json`.
 ///
 /// # Errors
-/// Something did not start, or a run stalled. Goals that are not reached are no error: they are figures.
-pub(super) fn run() -> anyhow::Result<()> {
+/// There is no such part, something did not start, or a run stalled. Goals that are not reached are no error: they are
+/// figures.
+pub(super) fn run(only: Option<&str>) -> anyhow::Result<()> {
+    let chosen: Vec<_> = PARTS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name)).collect();
+    let names = PARTS.map(|(name, _)| name).join(", ");
+    anyhow::ensure!(!chosen.is_empty(), "there is no such part of the bench; there are {names}");
     let mut figures = Map::new();
-    in_flight(&mut figures)?;
-    large(&mut figures)?;
-    let stage = Stage::set(Duration::from_millis(1))?;
-    hot_key(&stage, &mut figures)?;
-    many_pipelines(&stage, &mut figures)?;
-    swaps(&stage, &mut figures)?;
-    lag(&stage, &mut figures)?;
-    let folder = root().join("target/bench");
-    std::fs::create_dir_all(&folder)?;
-    let file = folder.join("edges.json");
-    std::fs::write(&file, serde_json::to_string_pretty(&figures)? + "\n").context("cannot write the figures")?;
+    for (name, measure) in chosen {
+        measure(&mut figures).with_context(|| format!("measuring {name}"))?;
+    }
+    let file = report::write_figures("edges.json", &figures)?;
     progress::say(&report::table(&figures, &GOALS));
     progress::say(&format!("Written: {}", file.display()));
     Ok(())
+}
+
+/// A stage whose API answers at once, or as good as.
+fn quick_stage() -> anyhow::Result<Stage> {
+    Stage::set(Duration::from_millis(1))
 }
 
 /// One partition, with and without lookups that take long now and then.
@@ -119,46 +141,59 @@ fn in_flight(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Content of 10 MB, then events of nearly 20 MB, with a budget of 256 MiB.
-fn large(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
-    const BUDGET_MB: f64 = 268.0;
-    progress::say("Measuring content of 10 MB.");
+/// Content of 10 MB, at a pace that a pipeline can keep up with and at one that it cannot.
+fn large_content(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     let stage = Stage::of(World::new(4, LARGE_CONTENT_BYTES), API_LATENCY)?;
-    let mut pipeline = ready(&stage, "large-content", 4)?;
-    pipeline.limits = vec!["bytes_in_flight: 256 MiB".to_owned()];
-    pipeline.message_bytes = "20 MiB";
-    feed(&stage, &pipeline, (0..LARGE_EVENTS).map(page))?;
-    let measured = stage.run("large content", &pipeline, &[], LARGE_EVENTS)?;
-    // The oldest event of each partition may go on beyond the budget.
-    let mut set = |key: &str, measured: &Measured, event_mb: f64| {
-        let bound_mb = BUDGET_MB + HOST_MB + f64::from(PARTITIONS) * event_mb;
-        figures.insert(format!("{key}_rss_peak_mb"), json!(measured.rss_peak_mb));
-        figures.insert(format!("{key}_rss_of_bound"), json!(measured.rss_peak_mb / bound_mb));
-        figures.insert(format!("{key}_events_per_second"), json!(measured.events_per_second));
-    };
-    set("large", &measured, 10.0);
+    for (key, per_second, call_slots) in LARGE_CONTENTS {
+        progress::say(&format!("Measuring {per_second} contents of 10 MB a second."));
+        let mut pipeline = ready(&stage, &key.replace('_', "-"), call_slots)?;
+        pipeline.message_bytes = "20 MiB";
+        let events = u64::from(per_second * LARGE_CONTENT_SECONDS);
+        let every = Duration::from_secs(1) / per_second;
+        let measured = std::thread::scope(|scope| {
+            let fed = scope.spawn(|| feed_at(&stage, &pipeline, (0..events).map(page), every));
+            let measured = stage.run(key, &pipeline, &[], events)?;
+            fed.join().map_err(|_| anyhow::anyhow!("the feeder panicked"))??;
+            anyhow::Ok(measured)
+        })?;
+        set_large(figures, key, &measured, 10.0);
+    }
+    Ok(())
+}
 
+/// Events of nearly 20 MB.
+fn large_events(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     progress::say("Measuring events of 20 MB.");
+    let stage = quick_stage()?;
     let mut pipeline = ready(&stage, "large-events", 4)?;
-    pipeline.limits = vec!["bytes_in_flight: 256 MiB".to_owned()];
     (pipeline.plugin, pipeline.names, pipeline.message_bytes) = (guest("identity")?, ("in", "out"), "20 MiB");
     let wiki = Wiki::numbered(0);
     let writer = Writer::new(&ProducerConfig::new(stage.cluster()))?;
     let padding = "x".repeat(2 * LARGE_CONTENT_BYTES - 10_000);
-    for number in 0..LARGE_EVENTS / 2 {
+    for number in 0..LARGE_EVENTS {
         let mut record = change(&stage, &pipeline, &wiki, page(number), number);
         let text = String::from_utf8(record.value.clone().context("a change has a value")?.to_vec())?;
         record.value = Some(text.replacen('{', &format!("{{\"padding\":\"{padding}\","), 1).into_bytes().into());
         writer.write(&record)?;
     }
-    writer.flush(120_000)?;
-    set("large_events", &stage.run("large events", &pipeline, &[], LARGE_EVENTS / 2)?, 20.0);
+    writer.flush(FLUSH_MS)?;
+    let measured = stage.run("large events", &pipeline, &[], LARGE_EVENTS)?;
+    set_large(figures, "large_events", &measured, 20.0);
     Ok(())
 }
 
+/// Peak and pace of a run with events that hold `event_mb` each. The oldest of each partition may go on beyond the budget.
+fn set_large(figures: &mut Map<String, Value>, key: &str, measured: &Measured, event_mb: f64) {
+    let bound_mb = BUDGET_MB + HOST_MB + f64::from(PARTITIONS) * event_mb;
+    figures.insert(format!("{key}_rss_peak_mb"), json!(measured.rss_peak_mb));
+    figures.insert(format!("{key}_rss_of_bound"), json!(measured.rss_peak_mb / bound_mb));
+    figures.insert(format!("{key}_events_per_second"), json!(measured.events_per_second));
+}
+
 /// 10,000 keys with one event each, alone and between the events of one key.
-fn hot_key(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+fn hot_key(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     const HOT_PAGE: u64 = 1;
+    let stage = &quick_stage()?;
     let mut seconds = Vec::new();
     for name in ["cold-keys", "hot-key"] {
         progress::say(&format!("Measuring 10,000 keys: {name}."));
@@ -178,9 +213,9 @@ fn hot_key(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()
     Ok(())
 }
 
-fn lag(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
-    const BUDGET_MB: f64 = 268.0;
+fn lag(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     progress::say("Feeding a million events.");
+    let stage = &quick_stage()?;
     let pipeline = ready(stage, "lag", 32)?;
     feed(stage, &pipeline, (0..LAG_EVENTS).map(page))?;
     progress::say("Measuring what works them off.");
@@ -192,9 +227,10 @@ fn lag(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
 }
 
 /// A plugin's file that is changed again and again at full load. The figure is the upper end of the histogram's bucket.
-fn swaps(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+fn swaps(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     const PAUSE: &str = "millrace_plugin_swap_pause_seconds";
     progress::say("Measuring the pause when another version begins.");
+    let stage = &quick_stage()?;
     let folder = tempfile::tempdir()?;
     let mut pipeline = ready(stage, "swaps", 32)?;
     let component = std::fs::read(&pipeline.plugin)?;
@@ -225,10 +261,10 @@ fn swaps(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> 
 }
 
 /// 200 pipelines of one host, all of which read the same topic.
-fn many_pipelines(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+fn many_pipelines(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     progress::say("Measuring 200 pipelines on one topic.");
+    let stage = &quick_stage()?;
     let first = ready(stage, "shared", 4)?;
-    feed(stage, &first, (0..SHARED_EVENTS).map(page))?;
     let identity = |number: u64| {
         anyhow::Ok(Enrichment {
             name: format!("pipeline{number}"),
@@ -245,15 +281,20 @@ fn many_pipelines(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Re
     let ends = Output::open(&stage.cluster(), &one.output)?;
     let mut host = stage.start_millrace(&one, &others)?;
     host.wait_ready()?;
+    let mut set = |key: &str, value: f64| figures.insert(format!("pipelines_{key}"), json!(value));
+    let cpu_before = process::cpu_seconds(host.id())?;
+    std::thread::sleep(REST);
+    set("cores_at_rest", (process::cpu_seconds(host.id())? - cpu_before) / REST.as_secs_f64());
+    set("rss_at_rest_mb", process::rss_peak_mb(host.id())?);
+    set("threads", std::fs::read_dir(format!("/proc/{}/task", host.id()))?.count() as f64);
+    feed(stage, &first, (0..SHARED_EVENTS).map(page))?;
     let until = Instant::now() + Duration::from_secs(120);
     while ends.records()? < PIPELINES * SHARED_EVENTS {
         anyhow::ensure!(Instant::now() < until, "{} outputs:\n{}", ends.records()?, host.log_tail());
         std::thread::sleep(Duration::from_millis(200));
     }
     let metrics = host.metrics()?;
-    let mut set = |key: &str, value: f64| figures.insert(format!("pipelines_{key}"), json!(value));
-    set("threads", std::fs::read_dir(format!("/proc/{}/task", host.id()))?.count() as f64);
-    set("rss_peak_mb", super::process::rss_peak_mb(host.id())?);
+    set("rss_peak_mb", process::rss_peak_mb(host.id())?);
     let admitted = metrics.sum("millrace_admitted_bytes_total", &[]);
     set("read_mb", admitted / 1e6);
     set("fetched_by_read", metrics.sum("millrace_fetched_bytes_total", &[]) / admitted.max(1.0));
@@ -269,12 +310,23 @@ fn ready(stage: &Stage, name: &str, call_slots: usize) -> anyhow::Result<Enrichm
 }
 
 fn feed(stage: &Stage, pipeline: &Enrichment, pages: impl Iterator<Item = u64>) -> anyhow::Result<()> {
+    feed_at(stage, pipeline, pages, Duration::ZERO)
+}
+
+/// The same with one event each `every`.
+fn feed_at(
+    stage: &Stage,
+    pipeline: &Enrichment,
+    pages: impl Iterator<Item = u64>,
+    every: Duration,
+) -> anyhow::Result<()> {
     let writer = Writer::new(&ProducerConfig::new(stage.cluster()))?;
-    let wiki = Wiki::numbered(0);
-    for (number, page) in (0..).zip(pages) {
-        writer.write(&change(stage, pipeline, &wiki, page, number))?;
+    let (wiki, begin) = (Wiki::numbered(0), Instant::now());
+    for (number, page) in (0_u32..).zip(pages) {
+        std::thread::sleep((begin + every * number).saturating_duration_since(Instant::now()));
+        writer.write(&change(stage, pipeline, &wiki, page, number.into()))?;
     }
-    Ok(writer.flush(120_000)?)
+    Ok(writer.flush(FLUSH_MS)?)
 }
 
 fn change(stage: &Stage, pipeline: &Enrichment, wiki: &Wiki, page_id: u64, number: u64) -> OutputRecord {

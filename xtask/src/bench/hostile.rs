@@ -6,7 +6,6 @@ use super::run::{Measured, percentile};
 use super::scenario::{API_LATENCY, Scenario, Stage, page};
 use crate::broker::{iso, now_ms, record};
 use crate::progress;
-use anyhow::Context as _;
 use millrace_bed::enrichment::Enrichment;
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::host::guest;
@@ -33,23 +32,15 @@ const HEALTHY_EVENTS: u64 = 60_000;
 const SPINNING_EVENTS: u64 = 5_000;
 
 const GOALS: [Goal; 8] = [
-    at_least("trap_rate_ratio", "bystanders' events/s, one event in 1,000 traps", 0.8),
-    at_most("trap_api_calls_ratio", "calls to the API, one event in 1,000 traps", 1.05),
-    at_most("trap_api_revisions_ratio", "revisions asked of the API, one event in 1,000 traps", 1.05),
-    at_least("spin_rate_ratio", "bystanders' events/s, one event in 1,000 spins", 0.8),
-    at_most("spin_api_calls_ratio", "calls to the API, one event in 1,000 spins", 1.05),
-    at_most("spin_api_revisions_ratio", "revisions asked of the API, one event in 1,000 spins", 1.05),
-    at_least("neighbour_rate_ratio", "events/s of a pipeline whose neighbour spins with every turn", 0.9),
-    at_most("neighbour_p99_ratio", "p99 at 50 events/s of a pipeline whose neighbour spins", 2.0),
+    Goal::at_least("trap_rate_ratio", "bystanders' events/s, one event in 1,000 traps", 0.8),
+    Goal::at_most("trap_api_calls_ratio", "calls to the API, one event in 1,000 traps", 1.05),
+    Goal::at_most("trap_api_revisions_ratio", "revisions asked of the API, one event in 1,000 traps", 1.05),
+    Goal::at_least("spin_rate_ratio", "bystanders' events/s, one event in 1,000 spins", 0.8),
+    Goal::at_most("spin_api_calls_ratio", "calls to the API, one event in 1,000 spins", 1.05),
+    Goal::at_most("spin_api_revisions_ratio", "revisions asked of the API, one event in 1,000 spins", 1.05),
+    Goal::at_least("neighbour_rate_ratio", "events/s of a pipeline whose neighbour spins with every turn", 0.9),
+    Goal::at_most("neighbour_p99_ratio", "p99 at 50 events/s of a pipeline whose neighbour spins", 2.0),
 ];
-
-const fn at_least(key: &'static str, what: &'static str, goal: f64) -> Goal {
-    Goal { key, what, goal, at_least: true }
-}
-
-const fn at_most(key: &'static str, what: &'static str, goal: f64) -> Goal {
-    Goal { key, what, goal, at_least: false }
-}
 
 /// Runs it and writes `target/bench/hostile.json`.
 ///
@@ -59,10 +50,7 @@ pub(super) fn run(latency_seconds: u64) -> anyhow::Result<()> {
     let mut figures = Map::new();
     poison(&Stage::set(SLOW_API)?, &mut figures)?;
     neighbour(&Stage::set(API_LATENCY)?, latency_seconds, &mut figures)?;
-    let folder = millrace_bed::host::root().join("target/bench");
-    std::fs::create_dir_all(&folder)?;
-    let file = folder.join("hostile.json");
-    std::fs::write(&file, serde_json::to_string_pretty(&figures)? + "\n").context("cannot write the figures")?;
+    let file = report::write_figures("hostile.json", &figures)?;
     progress::say(&report::table(&figures, &GOALS));
     progress::say(&format!("Written: {}", file.display()));
     Ok(())

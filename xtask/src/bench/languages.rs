@@ -13,13 +13,8 @@ const LANGUAGES: [(&str, &str); 2] = [("rust", "page-content-change"), ("python"
 
 /// The goals of the design, of one core, the host's part included.
 const GOALS: [Goal; 2] = [
-    Goal {
-        key: "rust_events_per_second",
-        what: "events/s of the flagship in Rust, one lookup an event",
-        goal: 150_000.0,
-        at_least: true,
-    },
-    Goal { key: "python_events_per_second", what: "the same in Python", goal: 6_000.0, at_least: true },
+    Goal::at_least("rust_events_per_second", "events/s of the flagship in Rust, one lookup an event", 150_000.0),
+    Goal::at_least("python_events_per_second", "the same in Python", 6_000.0),
 ];
 
 /// Builds the plugins, measures them, and writes `target/bench/guests.json`.
@@ -32,10 +27,7 @@ pub(super) fn run() -> anyhow::Result<()> {
     execute(&mut tree::cargo(&["build", "--release", "--workspace", "--examples"]))?;
     progress::say("Measuring the flagship in each language, for some half a minute.");
     let measured = measure()?;
-    let folder = tree::root().join("target/bench");
-    std::fs::create_dir_all(&folder)?;
-    let path = folder.join("guests.json");
-    std::fs::write(&path, serde_json::to_string_pretty(&measured)? + "\n").context("cannot write the figures")?;
+    let path = report::write_figures("guests.json", &measured)?;
     progress::say(&report::table(&flat(&measured), &GOALS));
     progress::say(&format!("Written: {}", path.display()));
     Ok(())

@@ -1,9 +1,13 @@
-//! The bench's report for people: one HTML file, no network, drawn from the same figures as the JSON.
+//! What benches leave behind: their figures as JSON, against their goals in a table, and for people as one HTML file, no
+//! network, drawn from the same figures.
 
 use super::run::Measured;
+use crate::tree;
+use anyhow::Context as _;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 /// A goal of the design: a figure, and whether more or less is better.
 pub(crate) struct Goal {
@@ -15,6 +19,38 @@ pub(crate) struct Goal {
     pub(crate) goal: f64,
     /// Whether the figure shall be at least the goal, or at most.
     pub(crate) at_least: bool,
+}
+
+impl Goal {
+    /// A figure that shall be at least `goal`.
+    pub(crate) const fn at_least(key: &'static str, what: &'static str, goal: f64) -> Self {
+        Self { key, what, goal, at_least: true }
+    }
+
+    /// A figure that shall be at most `goal`.
+    pub(crate) const fn at_most(key: &'static str, what: &'static str, goal: f64) -> Self {
+        Self { key, what, goal, at_least: false }
+    }
+}
+
+/// Writes a file of that name to `target/bench`, and answers its path.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn write(name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    let folder = tree::root().join("target/bench");
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join(name);
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+/// Writes figures as JSON to `target/bench`, and answers the file's path.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn write_figures(name: &str, figures: &Map<String, Value>) -> anyhow::Result<PathBuf> {
+    write(name, &(serde_json::to_string_pretty(figures)? + "\n"))
 }
 
 /// Whether a figure reaches its goal.

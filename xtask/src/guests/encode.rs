@@ -6,15 +6,43 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use wit_component::ComponentEncoder;
 
-use super::Core;
+use super::contract;
 
-/// Encodes the component unless it is newer than its module; answers its path.
+/// The imports of WASI that language runtimes insist on, as core modules name them.
+const WASI: &str = "wasi_snapshot_preview1";
+
+/// A core module that a compiler made, and where its component belongs.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) module: PathBuf,
+    pub(super) component: PathBuf,
+    pub(super) bindings: Bindings,
+}
+
+/// Who wrote what stands between the plugin and the contract.
+#[derive(Debug)]
+pub(super) enum Bindings {
+    /// A generator, which put the contract into a section of the module.
+    Generated,
+    /// The author. The contract is put into the module, and `wasi` answers what it imports of WASI.
+    ByHand {
+        /// A module in the text format, which becomes part of the component.
+        wasi: PathBuf,
+    },
+}
+
+/// Encodes the component unless it is newer than what it is made of; answers its path.
 ///
 /// # Errors
 /// When the module holds no contract (it was built without the SDK or `wit-bindgen`), imports what the contract does
 /// not offer, or a file cannot be read or written.
 pub(super) fn up_to_date(core: &Core) -> anyhow::Result<PathBuf> {
-    if !is_stale(&core.module, &core.component)? {
+    let mut parts = vec![core.module.clone()];
+    if let Bindings::ByHand { wasi } = &core.bindings {
+        parts.extend([contract::file(), wasi.clone()]);
+    }
+    let stale: Vec<bool> = parts.iter().map(|part| is_stale(part, &core.component)).collect::<anyhow::Result<_>>()?;
+    if !stale.contains(&true) {
         return Ok(core.component.clone());
     }
     let component = encode(core).with_context(|| {
@@ -35,7 +63,27 @@ pub(super) fn is_stale(source: &Path, component: &Path) -> anyhow::Result<bool> 
 }
 
 fn encode(core: &Core) -> anyhow::Result<Vec<u8>> {
-    ComponentEncoder::default().validate(true).module(&fs::read(&core.module)?)?.encode()
+    let mut module = fs::read(&core.module)?;
+    let encoder = ComponentEncoder::default().validate(true);
+    let mut encoder = match &core.bindings {
+        Bindings::Generated => encoder.module(&module)?,
+        Bindings::ByHand { wasi } => {
+            contract::embed(&mut module)?;
+            encoder.module(&module)?.adapter(WASI, &wat::parse_file(wasi)?)?
+        }
+    };
+    encoder.encode()
+}
+
+/// Writes the file unless it holds these bytes already, so that its age says when it last changed.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write_changed(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if fs::read(path).is_ok_and(|present| present == bytes) {
+        return Ok(());
+    }
+    write_whole(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Renames into place, so that a host that loads it at this moment sees the old or the new one, never half of it.

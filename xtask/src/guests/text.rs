@@ -5,11 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use wit_component::ComponentEncoder;
 
+use super::contract;
 use super::encode::{is_stale, write_whole};
-use crate::tree;
 
 /// What follows the first four bytes of a core module.
 const CORE_VERSION: [u8; 4] = [1, 0, 0, 0];
@@ -39,15 +38,11 @@ pub(super) fn sources(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 pub(super) fn up_to_date(source: &Path, sibling: &Path) -> anyhow::Result<PathBuf> {
     let name = source.file_name().context("a text has a name")?;
     let component = sibling.with_file_name(name).with_extension("wasm");
-    if is_stale(source, &component)? || is_stale(&contract(), &component)? {
+    if is_stale(source, &component)? || is_stale(&contract::file(), &component)? {
         let bytes = encode(source).with_context(|| format!("{} cannot be made a component", source.display()))?;
         write_whole(&component, &bytes).with_context(|| format!("cannot write {}", component.display()))?;
     }
     Ok(component)
-}
-
-fn contract() -> PathBuf {
-    tree::root().join("wit/plugin.wit")
 }
 
 fn encode(source: &Path) -> anyhow::Result<Vec<u8>> {
@@ -55,10 +50,7 @@ fn encode(source: &Path) -> anyhow::Result<Vec<u8>> {
     if binary.get(4..8) != Some(&CORE_VERSION) {
         return Ok(binary);
     }
-    let mut resolve = Resolve::default();
-    let package = resolve.push_file(contract())?;
-    let world = resolve.select_world(&[package], Some("plugin"))?;
-    embed_component_metadata(&mut binary, &resolve, world, StringEncoding::UTF8)?;
+    contract::embed(&mut binary)?;
     ComponentEncoder::default().validate(true).module(&binary)?.encode()
 }
 

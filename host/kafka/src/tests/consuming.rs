@@ -145,6 +145,18 @@ async fn a_pipeline_that_is_gone_ends_its_consumer() {
     assert!(consumer.join(20_000));
 }
 
+/// Whoever looks for a start has a rebalance to answer, and must see that nobody waits for the answer any more.
+#[tokio::test]
+async fn a_pipeline_that_is_gone_ends_the_search_for_a_start() {
+    let (cluster, config) = cluster("t", 1);
+    cluster.refuse(Request::OffsetFetch, &[Refusal::CoordinatorLoading; 1_000]).unwrap();
+    let mut source = Source::of(&config, "t");
+    assert!(matches!(source.next().await, SourceEvent::Trouble(_)));
+    let Source { consumer, events } = source;
+    drop(events);
+    assert!(consumer.join(20_000));
+}
+
 fn progress(
     partition: &millrace_flow::record::TopicPartition,
     offset: i64,

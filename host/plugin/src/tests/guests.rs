@@ -6,23 +6,26 @@ use bytes::Bytes;
 use millrace_flow::outcome::{EmittedDocument, Outcome};
 use std::path::Path;
 
-/// Loads a built guest.
+/// Loads a built guest: one in Rust by its name, another by its language and name (`c/identity`).
 #[track_caller]
-fn guest(name: &str) -> Plugin {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../guests/target/components/{name}.wasm"));
-    let bytes =
-        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run ./x guests first", path.display()));
+pub(super) fn guest(name: &str) -> Plugin {
+    let (folder, file) =
+        name.split_once('/').map_or((String::new(), name), |(folder, file)| (format!("{folder}/"), file));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../guests/{folder}target/components/{file}.wasm"));
+    let bytes = std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run ./x guests guests/{folder} first", path.display()));
     ENGINE.load(&bytes).unwrap()
 }
 
-fn event(document: &str) -> Event {
+pub(super) fn event(document: &str) -> Event {
     let value = Some(Payload::Inline(Bytes::copy_from_slice(document.as_bytes())));
     Event { value, ..super::puppet::scripted("key") }
 }
 
 /// Whether the ticket ended as a patch of nothing.
 #[track_caller]
-fn assert_passed(stage: &Stage, ticket: Ticket) {
+pub(super) fn assert_passed(stage: &Stage, ticket: Ticket) {
     let End::Done(Outcome::Emit(emissions)) = stage.end(ticket) else { panic!("{:?}", stage.end(ticket)) };
     assert_eq!(emissions[0].document, EmittedDocument::Patch(vec![]));
 }

@@ -1,45 +1,37 @@
-//! The stations of one worker, and those that have moved to another one. Whoever sends something for a station sends it
-//! to the worker where the station was attached; it is passed on from there.
+//! The stations of one worker, and those that have moved to its sideline or back. Whoever sends something for a station
+//! sends it to the worker where the station was attached; it is passed on from there.
 
-use super::{Message, Shared};
+use super::{Inbox, Message, Shared};
 use crate::job::{PipelineId, VersionId};
 use crate::station::{Station, token_parts};
 use millrace_lookup::Answered;
 use rustc_hash::FxHashMap;
 use std::time::Instant;
-use tokio::sync::mpsc::Sender;
-use tokio::sync::mpsc::error::TrySendError;
 
 /// What a worker is to the stations on it.
-#[derive(Clone)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// One of those that events are handed to. A station that uses up more than its share goes to the sideline, if others
     /// are there to suffer.
-    Ordinary {
-        /// The sideline's inbox.
-        sideline: Sender<Message>,
-    },
+    Ordinary,
     /// Where stations are that used up more than their share, at low priority, until they have behaved for a while.
     Sideline,
-}
-
-/// A station that is elsewhere.
-struct Moved {
-    pipeline: PipelineId,
-    to: Sender<Message>,
 }
 
 /// The stations of one worker.
 pub(super) struct Floor {
     role: Role,
+    /// The worker's sideline, or the sideline's worker: stations move between the two.
+    partner: Inbox,
     shared: Shared,
     stations: FxHashMap<VersionId, Station>,
-    moved: FxHashMap<VersionId, Moved>,
+    /// Stations that are at the partner, with their pipelines.
+    moved: FxHashMap<VersionId, PipelineId>,
 }
 
 impl Floor {
-    pub(super) fn new(role: Role, shared: Shared) -> Self {
-        Self { role, shared, stations: FxHashMap::default(), moved: FxHashMap::default() }
+    pub(super) fn new(role: Role, partner: Inbox, shared: Shared) -> Self {
+        Self { role, partner, shared, stations: FxHashMap::default(), moved: FxHashMap::default() }
     }
 
     /// Whether any station has anything to do.
@@ -61,7 +53,7 @@ impl Floor {
                 self.stations.insert(version, *station);
             }
             Message::Detach(id) => {
-                self.moved.retain(|_, moved| moved.pipeline != id);
+                self.moved.retain(|_, pipeline| *pipeline != id);
                 for (_, mut station) in self.stations.extract_if(|_, station| station.spec().id == id) {
                     station.abandon(&self.shared);
                 }
@@ -69,8 +61,8 @@ impl Floor {
             Message::Retire(version) => {
                 if let Some(mut station) = self.stations.remove(&version) {
                     station.abandon(&self.shared);
-                } else if let Some(moved) = self.moved.remove(&version) {
-                    pass_on(&moved.to, Message::Retire(version), &self.shared);
+                } else if self.moved.remove(&version).is_some() {
+                    self.partner.pass(Message::Retire(version));
                 }
             }
             Message::Start(version, jobs) => match self.stations.get_mut(&version) {
@@ -105,8 +97,8 @@ impl Floor {
 
     /// Passes a message on to where the station is now. One that is nowhere is gone, and so is what was meant for it.
     fn pass_on(&self, version: VersionId, message: Message) {
-        if let Some(moved) = self.moved.get(&version) {
-            pass_on(&moved.to, message, &self.shared);
+        if self.moved.contains_key(&version) {
+            self.partner.pass(message);
         }
     }
 
@@ -115,59 +107,44 @@ impl Floor {
         for station in self.stations.values_mut() {
             station.round(&self.shared);
         }
-        match self.role.clone() {
-            Role::Ordinary { sideline } => self.sideline_overdrawn(&sideline),
+        match self.role {
+            Role::Ordinary => self.sideline_overdrawn(),
             Role::Sideline => self.bring_back_redeemed(),
         }
     }
 
-    fn sideline_overdrawn(&mut self, sideline: &Sender<Message>) {
+    fn sideline_overdrawn(&mut self) {
         let Some(first) = self.stations.values().next().map(|station| station.spec().id) else { return };
         if self.stations.values().all(|station| station.spec().id == first) {
             // There is nobody else to suffer.
             return;
         }
-        let overdrawn: Vec<VersionId> =
-            self.stations.iter().filter(|(_, station)| station.is_overdrawn()).map(|(version, _)| *version).collect();
-        for version in overdrawn {
-            let Some(mut station) = self.stations.remove(&version) else { continue };
+        for station in self.take_out(Station::is_overdrawn) {
             tracing::warn!(
                 pipeline = station.spec().name,
                 "The plugin used too much CPU time at the cost of other pipelines; it goes on at low priority until it has \
                  behaved for a minute."
             );
-            station.leave_for_the_sideline(self.shared.inbox.clone());
-            self.move_to(sideline.clone(), station);
+            self.hand_over(station, Role::Sideline);
         }
     }
 
     fn bring_back_redeemed(&mut self) {
         let now = Instant::now();
-        let redeemed: Vec<VersionId> =
-            self.stations.iter().filter(|(_, station)| station.is_redeemed(now)).map(|(version, _)| *version).collect();
-        for version in redeemed {
-            let Some(mut station) = self.stations.remove(&version) else { continue };
-            let Some(home) = station.come_home() else { continue };
+        for station in self.take_out(|station| station.is_redeemed(now)) {
             tracing::info!(pipeline = station.spec().name, "The plugin has behaved for a minute and is back in line.");
-            self.move_to(home, station);
+            self.hand_over(station, Role::Ordinary);
         }
     }
 
-    fn move_to(&mut self, to: Sender<Message>, station: Station) {
-        let (version, pipeline) = (station.spec().version, station.spec().id);
-        pass_on(&to, Message::Attach(Box::new(station)), &self.shared);
-        self.moved.insert(version, Moved { pipeline, to });
+    fn take_out(&mut self, leaves: impl Fn(&Station) -> bool) -> Vec<Station> {
+        self.stations.extract_if(|_, station| leaves(station)).map(|(_, station)| station).collect()
     }
-}
 
-/// Sends without waiting: two workers that wait for each other's inboxes would wait for ever.
-fn pass_on(to: &Sender<Message>, message: Message, shared: &Shared) {
-    match to.try_send(message) {
-        // A worker that is gone takes the host with it.
-        Ok(()) | Err(TrySendError::Closed(_)) => {}
-        Err(TrySendError::Full(message)) => {
-            let to = to.clone();
-            shared.io.spawn(async move { drop(to.send(message).await) });
-        }
+    /// The station goes on at the partner, whose role is `role`.
+    fn hand_over(&mut self, mut station: Station, role: Role) {
+        station.move_to(role);
+        self.moved.insert(station.spec().version, station.spec().id);
+        self.partner.pass(Message::Attach(Box::new(station)));
     }
 }

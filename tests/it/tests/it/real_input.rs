@@ -12,15 +12,12 @@ use anyhow::{Context as _, ensure};
 use millrace_bed::host::Host;
 use millrace_bed::real::RealRevision;
 use millrace_flow::record::Record;
-use millrace_it::{Stage, header, json, record};
-use millrace_services::{ImportedPage, ImportedRevision, MediaWiki, MediaWikiOptions, Wiki, wait_until};
+use millrace_it::{Stage, header, json, record, wait_for_metrics};
+use millrace_services::{ImportedPage, ImportedRevision, MediaWiki, MediaWikiOptions, Wiki};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
-
-/// How long something may take that shows in a metric.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The MediaWiki of these tests. Whoever writes to it, or disturbs it, has it alone; it dies with the process.
 fn mediawiki() -> anyhow::Result<&'static RwLock<MediaWiki>> {
@@ -154,8 +151,7 @@ fn feed(stage: &Stage, cases: &[Case]) -> anyhow::Result<()> {
 
 /// Waits until a counter is at `least`.
 fn wait_for(host: &Host, name: &str, least: f64) -> anyhow::Result<()> {
-    let reached = || host.metrics().is_ok_and(|metrics| metrics.sum(name, &[]) >= least);
-    wait_until(name, PATIENCE, reached).with_context(|| host.log_tail())
+    wait_for_metrics(host, name, |metrics| metrics.sum(name, &[]) >= least)
 }
 
 /// Waits until all that was fed has its outcome and is committed, ends the host, and compares what came out.

@@ -2,9 +2,9 @@
 //! what cannot be used changes nothing.
 
 use millrace_bed::events::{Change, Kind, Wiki};
-use millrace_bed::host::{Host, Metrics, guest};
+use millrace_bed::host::{Host, guest};
 use millrace_flow::record::{OutputRecord, Record};
-use millrace_it::{Repeats, Stage, header, record};
+use millrace_it::{Repeats, Stage, header, record, wait_for_metrics};
 use millrace_services::wait_until;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -75,13 +75,8 @@ impl Deployed {
     }
 }
 
-fn wait_for(host: &Host, what: &str, done: impl Fn(&Metrics) -> bool) -> anyhow::Result<()> {
-    let look = || host.metrics().is_ok_and(|metrics| done(&metrics));
-    wait_until(what, PATIENCE, look).map_err(|late| late.context(host.log_tail()))
-}
-
 fn wait_for_count(host: &Host, name: &str, count: usize) -> anyhow::Result<()> {
-    wait_for(host, &format!("{name} = {count}"), |metrics| metrics.sum(name, &[]) == count as f64)
+    wait_for_metrics(host, &format!("{name} = {count}"), |metrics| metrics.sum(name, &[]) == count as f64)
 }
 
 /// Event number `number` of the load.
@@ -113,7 +108,7 @@ fn fifty_swaps_under_load_lose_nothing_and_keep_order() -> anyhow::Result<()> {
             while !enough.load(Ordering::Relaxed) {
                 stage.feed((fed..fed + PAGES).map(|number| change(&wiki, number, Kind::Edit)))?;
                 fed += PAGES;
-                wait_for(&host, "room for more events", |metrics| {
+                wait_for_metrics(&host, "room for more events", |metrics| {
                     metrics.sum("millrace_events_in_flight", &[]) < 1_000.0
                 })?;
             }

@@ -3,7 +3,7 @@
 
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::host::{Host, Metrics};
-use millrace_it::{Repeats, Stage, record, settled};
+use millrace_it::{Repeats, Stage, record, settled, wait_for_metrics};
 use millrace_kafka::config::{Compression, ProducerConfig};
 use millrace_kafka::writer::Writer;
 use millrace_services::wait_until;
@@ -45,13 +45,8 @@ fn stage(name: &str, partitions: i32) -> anyhow::Result<Stage> {
     Ok(stage)
 }
 
-fn wait_for(host: &Host, what: &str, done: impl Fn(&Metrics) -> bool) -> anyhow::Result<()> {
-    let done = || host.metrics().is_ok_and(|metrics| done(&metrics));
-    wait_until(what, PATIENCE, done).map_err(|late| late.context(host.log_tail()))
-}
-
 fn wait_for_events(host: &Host, count: u64) -> anyhow::Result<()> {
-    wait_for(host, &format!("{count} events"), |metrics| settled(metrics) as u64 >= count)
+    wait_for_metrics(host, &format!("{count} events"), |metrics| settled(metrics) as u64 >= count)
 }
 
 /// An outage of the API that lasts until the breaker has opened and every partition is paused.
@@ -59,7 +54,7 @@ fn outage(stage: &Stage, host: &Host, partitions: i32) -> anyhow::Result<()> {
     let opened = |metrics: &Metrics| metrics.sum("millrace_lookup_breaker_opened_total", &[]);
     let before = opened(&host.metrics()?);
     stage.api.go_out();
-    wait_for(host, "an outage that pauses everything", |metrics| {
+    wait_for_metrics(host, "an outage that pauses everything", |metrics| {
         opened(metrics) > before && metrics.sum("millrace_partitions_paused", &[]) == f64::from(partitions)
     })?;
     stage.api.come_back();

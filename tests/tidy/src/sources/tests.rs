@@ -18,6 +18,7 @@ fn with_opening(code: &str) -> String {
 fn long_file_is_broken_as_a_whole() {
     check_file("host/a.rs", &with_opening(&"\n".repeat(599)), &[]);
     check_file("host/a.rs", &with_opening(&"\n".repeat(600)), &["host/a.rs"]);
+    check_file("guests/c/a.c", &"\n".repeat(601), &["guests/c/a.c"]);
     check_file("a.json", &"\n".repeat(6000), &[]);
 }
 

@@ -1,0 +1,3 @@
+module millrace/guests
+
+go 1.24
