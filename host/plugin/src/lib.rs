@@ -10,6 +10,7 @@
 mod bindings;
 mod cache;
 mod check;
+mod compilers;
 mod containment;
 mod convert;
 mod crew;

@@ -2,6 +2,7 @@
 //! that it may have, and what it says of itself. Settings and instances come later, in `crew.rs`.
 
 use crate::bindings::PluginPre;
+use crate::compilers;
 use crate::describe::Describe;
 use crate::digest::Digest;
 use crate::engine::Engine;
@@ -130,7 +131,7 @@ impl Engine {
             return Ok(component);
         }
         let invalid = |error: wasmtime::Error| PluginError::Invalid(format!("{error:#}"));
-        let component = Component::from_binary(self.wasm(), bytes).map_err(invalid)?;
+        let component = compilers::run(|| Component::from_binary(self.wasm(), bytes)).map_err(invalid)?;
         if let Some(cache) = self.cache() {
             cache.put(digest, &component);
         }

@@ -239,6 +239,8 @@ impl RecordPath {
                 let reserved = bytes + BOOKKEEPING_BYTES + to_come(record, answers);
                 let head = if partition.ledger.open() == 0 { Head::Oldest } else { Head::Later };
                 if !partition.ledger.may_admit() || !admission.may_admit(reserved, head) {
+                    // Without room nothing would begin on the old version either.
+                    partition.swapped = partition.swapped.map(|_| now);
                     break;
                 }
                 let Some(record) = partition.backlog.pop_front() else { break };

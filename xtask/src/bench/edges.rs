@@ -37,7 +37,7 @@ const LARGE_CONTENT_SECONDS: u32 = 20;
 const LARGE_EVENTS: u64 = 100;
 /// Versions that begin one after the other under load, and what is fed meanwhile.
 const SWAPS: u32 = 20;
-const SWAPPED_EVENTS: u64 = 200_000;
+const SWAPPED_EVENTS: u64 = 600_000;
 /// Pipelines of one host on one topic, what they read, and for how long they are watched while there is nothing to read.
 const PIPELINES: u64 = 200;
 const SHARED_EVENTS: u64 = 2_000;

@@ -91,7 +91,7 @@ families! {
         "Versions (plugin, settings and limits) with open events, the one that takes new events included.");
     SWAPS = counter("millrace_plugin_swaps_total", PIPELINE, "Versions that began while the pipeline ran.");
     SWAP_PAUSE = seconds("millrace_plugin_swap_pause_seconds", PIPELINE,
-        "From the begin of a version to its first event, once per partition in which records waited.");
+        "From the begin of a version to its first event, once per partition; time without records or without room is left out.");
     RELOADS_REFUSED = counter("millrace_plugin_reloads_refused_total", PIPELINE,
         "Changes of the plugin's file, settings or limits that cannot be used: the version before goes on.");
     RELOAD_REFUSED = gauge("millrace_plugin_reload_refused", PIPELINE,
