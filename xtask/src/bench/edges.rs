@@ -68,8 +68,11 @@ const HOST_MB: f64 = 232.0;
 /// The default of `limits.bytes_in_flight`, in MB.
 const BUDGET_MB: f64 = 268.0;
 
+/// Measures something and adds its figures.
+type Measure = fn(&mut Map<String, Value>) -> anyhow::Result<()>;
+
 /// What is measured, by name.
-const PARTS: [(&str, fn(&mut Map<String, Value>) -> anyhow::Result<()>); 7] = [
+const PARTS: [(&str, Measure); 7] = [
     ("in-flight", in_flight),
     ("large-content", large_content),
     ("large-events", large_events),
