@@ -55,7 +55,7 @@ pub struct Partition {
     /// When another version began of which no event was admitted yet.
     swapped: Option<Instant>,
     /// Records that were polled and wait for room.
-    backlog: VecDeque<Record>,
+    backlog: VecDeque<Waiting>,
     /// Finished events whose delivery would enlarge the progress beyond its budget, by offset. Their lanes wait.
     held: BTreeMap<i64, (JobId, Vec<OutputRecord>)>,
     /// Whether nothing of it is started any more: it leaves.
@@ -68,6 +68,15 @@ pub struct Partition {
     /// The last progress that was handed over, and whether its commit failed.
     last_progress: Option<PartitionProgress>,
     uncommitted: bool,
+}
+
+/// A record between poll and admission.
+struct Waiting {
+    record: Record,
+    /// What it holds.
+    bytes: u64,
+    /// What it will hold beside itself at least: see [`to_come`].
+    to_come: u64,
 }
 
 /// One event between admission and settlement.
@@ -222,8 +231,9 @@ impl RecordPath {
                 if partition.backlog.is_empty() {
                     partition.swapped = partition.swapped.map(|_| now);
                 }
-                self.backlog_bytes += record.bytes() as u64;
-                partition.backlog.push_back(record);
+                let bytes = record.bytes() as u64;
+                self.backlog_bytes += bytes;
+                partition.backlog.push_back(Waiting { bytes, to_come: to_come(&record), record });
             }
         }
     }
@@ -233,17 +243,17 @@ impl RecordPath {
     pub fn admit(&mut self, now: Instant) {
         let Self { partitions, admission, answers, backlog_bytes, jobs, next_job, ready, order, metrics, .. } = self;
         for (name, partition) in partitions.iter_mut() {
-            while let Some(record) = partition.backlog.front() {
-                let bytes = record.bytes() as u64;
+            while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
                 let Some(version) = partition.versions.at(record.offset) else { break };
-                let reserved = bytes + BOOKKEEPING_BYTES + to_come(record, answers);
+                // Answers and outputs like those of the events before it, or more where it says so itself.
+                let reserved = bytes + BOOKKEEPING_BYTES + to_come.max(answers.bytes());
                 let head = if partition.ledger.open() == 0 { Head::Oldest } else { Head::Later };
                 if !partition.ledger.may_admit() || !admission.may_admit(reserved, head) {
                     // Without room nothing would begin on the old version either.
                     partition.swapped = partition.swapped.map(|_| now);
                     break;
                 }
-                let Some(record) = partition.backlog.pop_front() else { break };
+                let Some(Waiting { record, .. }) = partition.backlog.pop_front() else { break };
                 partition.full_since = None;
                 *backlog_bytes = backlog_bytes.saturating_sub(bytes);
                 metrics.polled(bytes);
@@ -564,12 +574,11 @@ impl RecordPath {
     }
 }
 
-/// What an event will hold beside its record, as far as that can be told before it is decoded: answers and outputs like
-/// those of the events before it, an output as large as itself, or the content that it tells of, which is there twice while
-/// an output is made of the answer.
-fn to_come(record: &Record, like_before: &AnswerEstimate) -> u64 {
+/// What an event will hold beside its record at least, as far as the record tells before it is decoded: an output as large as
+/// itself, or the content that it tells of, which is there twice while an output is made of the answer.
+fn to_come(record: &Record) -> u64 {
     let content = record.value.as_deref().map_or(0, content_bytes_hint);
-    like_before.bytes().max(record.bytes() as u64).max(content.saturating_mul(2))
+    content.saturating_mul(2).max(record.bytes() as u64)
 }
 
 fn lane_of(order: Order, record: &Record) -> LaneId {

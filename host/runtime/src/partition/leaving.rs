@@ -1,6 +1,6 @@
 //! Partitions on their way out: what is given up, what is still sent, and that the books add up.
 
-use super::{JobId, OpenJob, RecordPath, UnitJobs};
+use super::{JobId, OpenJob, RecordPath, UnitJobs, Waiting};
 use crate::job::VersionId;
 use millrace_flow::record::{OutputRecord, TopicPartition};
 use millrace_kafka::delivery::Unit;
@@ -16,8 +16,8 @@ impl RecordPath {
                 continue;
             }
             partition.leaving = true;
-            for record in partition.backlog.drain(..) {
-                self.backlog_bytes = self.backlog_bytes.saturating_sub(record.bytes() as u64);
+            for Waiting { bytes, .. } in partition.backlog.drain(..) {
+                self.backlog_bytes = self.backlog_bytes.saturating_sub(bytes);
             }
             dropped.extend(partition.lanes.clear());
         }
