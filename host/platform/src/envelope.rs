@@ -1,10 +1,12 @@
 //! The envelope: makes an emission a record for Kafka. What the host says of an event (`$schema`, `meta`, key, headers,
-//! timestamp) is put in here; checking an event against its schema comes in between.
+//! timestamp) is put in here, the event is cut down to the pinned version of its schema, validated, and measured. There is
+//! no way around validation.
 
 use crate::document::{DecodeError, DecodeLimits, Document, EditBudget, EditError, Editor, Member, Part, Value};
 use crate::identity::{Origin, meta_id};
 use crate::key::{self, KeyField};
 use crate::projection::Projection;
+use crate::schema::{Invalid, Schema};
 use crate::time;
 use bytes::Bytes;
 use millrace_flow::cause::Cause;
@@ -20,8 +22,8 @@ pub struct OutputStream {
     pub stream: String,
     /// The topic to write to.
     pub topic: Arc<str>,
-    /// The pinned schema: `$schema`, a relative URI such as `/mediawiki/page/change/1.7.0`.
-    pub schema_uri: String,
+    /// The pinned version of its schema. Every output is cut down to it, and valid against it.
+    pub schema: Arc<Schema>,
     /// `message_key_fields` in their order. None: records without key.
     pub key_fields: Vec<KeyField>,
     /// The most bytes of a record, key and headers included.
@@ -48,6 +50,14 @@ pub enum CheckError {
     Key {
         /// The field's name in the key.
         field: String,
+    },
+    /// It breaks the stream's schema.
+    #[error("not valid against {schema}: {invalid}")]
+    Invalid {
+        /// The schema's URI.
+        schema: String,
+        /// What is wrong.
+        invalid: Invalid,
     },
     /// A header that only the host may write.
     #[error("the header {name:?}: names that begin with `millrace-` are the host's")]
@@ -95,6 +105,16 @@ pub struct Given<'a> {
     pub origin: &'a Origin<'a>,
 }
 
+/// A record that is ready to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltOutput {
+    /// The record.
+    pub record: OutputRecord,
+    /// The fields that the pinned version of the schema does not know, or does not let be null: where they stood, with `*`
+    /// for the keys of maps and for the places in lists. They are not in the record.
+    pub dropped: Vec<String>,
+}
+
 /// How many changes the envelope makes to a document.
 const STAMP_CHANGES: usize = 12;
 
@@ -106,6 +126,8 @@ const STAMP_CHANGES: usize = 12;
 /// input's `dt`, `meta.request_id`, `meta.domain` and `meta.uri`. The record's timestamp is the event's `dt`, or the
 /// input record's where it has none.
 ///
+/// Then the event is cut down to the stream's schema, validated, and measured, in this order. A tombstone has no event.
+///
 /// # Errors
 /// The first rule that the emission breaks; see [`CheckError`].
 pub fn build_output(
@@ -115,7 +137,7 @@ pub fn build_output(
     stream: &OutputStream,
     now_ms: u64,
     budget: &mut EditBudget,
-) -> Result<OutputRecord, CheckError> {
+) -> Result<BuiltOutput, CheckError> {
     let Given { document: input, seen, origin } = *given;
     let headers = headers(emission.headers, index, origin)?;
     let stamp = Stamp { stream, id: meta_id(origin, &stream.stream, index), now_ms };
@@ -124,7 +146,7 @@ pub fn build_output(
             let key = emission.key.or_else(|| origin.record.key.clone());
             let timestamp_ms = timestamp_ms(None, origin, now_ms);
             let record = OutputRecord { topic: stream.topic.clone(), timestamp_ms, key, value: None, headers };
-            return check_size(record.bytes(), stream).map(|()| record);
+            return check_size(record.bytes(), stream).map(|()| BuiltOutput { record, dropped: Vec::new() });
         }
         EmittedDocument::Whole(pieces) => {
             let limits = DecodeLimits { bytes_max: stream.bytes_max, ..DecodeLimits::default() };
@@ -142,7 +164,12 @@ pub fn build_output(
             editor.finish()
         }
     };
+    let Projected { document, dropped } = stream.schema.project(document);
     check_size(document.size_least(), stream)?;
+    stream.schema.validate(&document).map_err(|invalid| CheckError::Invalid {
+        schema: stream.schema.uri().to_string(),
+        invalid,
+    })?;
     let key = match emission.key {
         Some(key) => Some(key),
         None if stream.key_fields.is_empty() => None,
@@ -153,7 +180,7 @@ pub fn build_output(
     let timestamp_ms = timestamp_ms(Some(&document), origin, now_ms);
     let record = OutputRecord { topic: stream.topic.clone(), timestamp_ms, key, value: Some(value.into()), headers };
     check_size(record.bytes(), stream)?;
-    Ok(record)
+    Ok(BuiltOutput { record, dropped })
 }
 
 fn key_of(document: &Document, stream: &OutputStream) -> Result<Bytes, CheckError> {
@@ -187,7 +214,7 @@ impl Stamp<'_> {
     /// Puts it into the document. `cause` is what a new document takes over where it says nothing itself.
     fn put(&self, editor: &mut Editor<'_>, cause: Option<Value<'_>>) -> Result<(), CheckError> {
         let mut root = editor.take_root();
-        set(editor, &mut root, "$schema", &self.stream.schema_uri);
+        set(editor, &mut root, "$schema", self.stream.schema.uri_text());
         if let Some(cause) = cause {
             carry(editor, &mut root, cause, &["dt"]);
         }

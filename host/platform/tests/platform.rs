@@ -9,6 +9,8 @@ mod agreement;
 mod decode;
 #[path = "platform/edit.rs"]
 mod edit;
+#[path = "platform/emit.rs"]
+mod emit;
 #[path = "platform/envelope.rs"]
 mod envelope;
 #[path = "platform/error_event.rs"]
