@@ -242,6 +242,7 @@ pub struct PipelineMetrics {
     retries: WordCounters,
     outputs: IntCounter,
     outputs_refused: IntCounter,
+    fields_dropped: WordCounters,
     event_seconds: Histogram,
     turns: IntCounter,
     turn_seconds: Histogram,
@@ -292,6 +293,7 @@ impl PipelineMetrics {
             retries: words(&families::RETRIES),
             outputs: counter(&families::OUTPUTS),
             outputs_refused: counter(&families::OUTPUTS_REFUSED),
+            fields_dropped: words(&families::FIELDS_DROPPED),
             event_seconds: seconds(&families::EVENT_SECONDS),
             turns: counter(&families::TURNS),
             turn_seconds: seconds(&families::TURN_SECONDS),
@@ -321,6 +323,11 @@ impl PipelineMetrics {
             log_rate: PluginLogRate::default(),
             consumer_before: Mutex::default(),
         }
+    }
+
+    /// An output was written without a field that its schema does not know.
+    pub fn dropped_field(&self, path: &str) {
+        self.fields_dropped.count(path);
     }
 
     /// An event was admitted: it is in flight.

@@ -14,7 +14,7 @@ use millrace_flow::lookup::{Ask, SealedAnswer};
 use millrace_flow::outcome::{Emission, Failure, Outcome};
 use millrace_flow::record::OutputRecord;
 use millrace_lookup::{Answered, Forget, LookupService, Request};
-use millrace_platform::{Conceals, Document, EditBudget, EventFacts, Given, build_error_event, build_output};
+use millrace_platform::{BuiltOutput, Conceals, Document, EditBudget, EventFacts, Given, build_error_event, build_output};
 use millrace_plugin::{Crew, Effect, Event, Payload, Report, Ticket};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
@@ -270,7 +270,8 @@ impl Station {
         }
     }
 
-    /// Makes every emission an output record: patched, in its envelope, keyed, small enough. All or nothing.
+    /// Makes every emission an output record: patched, in its envelope, cut down to its schema, valid, keyed, small enough.
+    /// All or nothing.
     fn check(&self, open: &OpenEvent, emissions: Vec<Emission>, now_ms: u64) -> Result<Vec<OutputRecord>, Failure> {
         let spec = &self.spec;
         let origin = spec.origin(&open.job.record);
@@ -286,14 +287,15 @@ impl Station {
                 ));
             };
             let given = Given { document: open.document.as_ref(), seen: &input.projection, origin: &origin };
-            let output = build_output(&given, emission, index, stream, now_ms, &mut budget)
+            let BuiltOutput { record, dropped } = build_output(&given, emission, index, stream, now_ms, &mut budget)
                 .map_err(|error| Failure::new(error.cause().word(), error.to_string()))?;
-            bytes += output.bytes();
+            dropped.iter().for_each(|field| spec.metrics.dropped_field(field));
+            bytes += record.bytes();
             if bytes > OUTPUTS_BYTES_MAX {
                 let message = format!("the outputs of this event have more than {OUTPUTS_BYTES_MAX} bytes in all");
                 return Err(Failure::new(Cause::OutputTooLarge.word(), message));
             }
-            outputs.push(output);
+            outputs.push(record);
         }
         Ok(outputs)
     }

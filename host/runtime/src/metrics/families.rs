@@ -73,6 +73,9 @@ families! {
     RETRIES = counter("millrace_retries_total", &["pipeline", "reason"],
         "Runs that ended with the outcome retry, by the plugin's word. Beyond 64 words: other.");
     OUTPUTS = counter("millrace_outputs_total", PIPELINE, "Outputs of the emitted events.");
+    FIELDS_DROPPED = counter("millrace_fields_dropped_total", &["pipeline", "field"],
+        "Fields left out of outputs because the pinned version of the schema does not know them or does not let them be \
+         null, by their path. Beyond 64 paths: other.");
     OUTPUTS_REFUSED = counter("millrace_outputs_refused_total", PIPELINE,
         "Events whose outputs Kafka refused as too large: an error event took their place.");
     EVENT_SECONDS = seconds("millrace_event_seconds", PIPELINE, "From admission to settlement of an event.");

@@ -91,7 +91,8 @@ struct ExpectedFailure {
     after_ms: Option<u32>,
 }
 
-/// Runs every folder in `folder` whose `case.json` names the plugin `P`, and returns how many there are.
+/// Runs every folder in `folder` whose `case.json` names the plugin `P`, and returns how many there are. Folders that hold
+/// nothing but folders are passed over.
 ///
 /// # Panics
 /// When a case does not end as expected or cannot be read: with all of them, by name. When `folder` cannot be read, and
@@ -115,9 +116,15 @@ pub fn run<P: Plugin>(folder: impl AsRef<Path>) -> usize {
 
 fn folders(folder: &Path) -> Result<Vec<std::path::PathBuf>, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
+    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_case(path)).collect();
     paths.sort();
     Ok(paths)
+}
+
+/// Whether a folder is a case: one that holds nothing but folders has cases of another kind.
+fn is_case(path: &Path) -> bool {
+    let holds_files = |entries: fs::ReadDir| entries.flatten().any(|entry| entry.path().is_file());
+    path.is_dir() && fs::read_dir(path).is_ok_and(holds_files)
 }
 
 /// Runs a case; false when it is another plugin's.

@@ -77,11 +77,13 @@ class Expected:
 def run(plugin: Plugin[Any], folder: str | Path) -> int:
     """Run every folder in `folder` whose `case.json` names the plugin, and say how many there are.
 
+    Folders that hold nothing but folders are passed over.
+
     `AssertionError` when a case does not end as expected or cannot be read, with all of them, by name; also when none
     of the folders names the plugin.
     """
     count, wrong = 0, []
-    for path in sorted(each for each in Path(folder).iterdir() if each.is_dir()):
+    for path in sorted(each for each in Path(folder).iterdir() if _is_case(each)):
         try:
             case = shape.read_strictly(Case, _json(path / "case.json"))
             if case.plugin == plugin.name:
@@ -94,6 +96,11 @@ def run(plugin: Plugin[Any], folder: str | Path) -> int:
     if not count:
         raise AssertionError(f"no folder in {folder} has a case.json with the plugin {plugin.name}")
     return count
+
+
+def _is_case(path: Path) -> bool:
+    """Tell whether a folder is a case: one that holds nothing but folders has cases of another kind."""
+    return path.is_dir() and any(each.is_file() for each in path.iterdir())
 
 
 def run_case(plugin: Plugin[Any], path: Path, case: Case) -> None:
