@@ -2,7 +2,7 @@
 //! timestamp) is put in here, the event is cut down to the pinned version of its schema, validated, and measured. There is
 //! no way around validation.
 
-use crate::document::{DecodeError, DecodeLimits, Document, EditBudget, EditError, Editor, Member, Part, Value};
+use crate::document::{DecodeError, DecodeLimits, Document, Dropped, EditBudget, EditError, Editor, Member, Part, Projected, Value};
 use crate::identity::{Origin, meta_id};
 use crate::key::{self, KeyField};
 use crate::projection::Projection;
@@ -110,9 +110,9 @@ pub struct Given<'a> {
 pub struct BuiltOutput {
     /// The record.
     pub record: OutputRecord,
-    /// The fields that the pinned version of the schema does not know, or does not let be null: where they stood, with `*`
-    /// for the keys of maps and for the places in lists. They are not in the record.
-    pub dropped: Vec<String>,
+    /// The fields that were left out of it, because the pinned version of the schema does not know them or does not let
+    /// them be null.
+    pub dropped: Vec<Dropped>,
 }
 
 /// How many changes the envelope makes to a document.
@@ -164,7 +164,7 @@ pub fn build_output(
             editor.finish()
         }
     };
-    let Projected { document, dropped } = stream.schema.project(document);
+    let Projected { document, dropped } = stream.schema.project(&document);
     check_size(document.size_least(), stream)?;
     stream.schema.validate(&document).map_err(|invalid| CheckError::Invalid {
         schema: stream.schema.uri().to_string(),
@@ -214,7 +214,7 @@ impl Stamp<'_> {
     /// Puts it into the document. `cause` is what a new document takes over where it says nothing itself.
     fn put(&self, editor: &mut Editor<'_>, cause: Option<Value<'_>>) -> Result<(), CheckError> {
         let mut root = editor.take_root();
-        set(editor, &mut root, "$schema", self.stream.schema.uri_text());
+        set(editor, &mut root, "$schema", &self.stream.schema.uri().to_string());
         if let Some(cause) = cause {
             carry(editor, &mut root, cause, &["dt"]);
         }

@@ -22,7 +22,7 @@ pub use document::{
     DecodeError, DecodeLimits, Document, Dropped, EditBudget, EditError, Elements, Key, Kind, Members, Projected,
     Reason, Value,
 };
-pub use envelope::{CheckError, Given, OutputStream, build_output};
+pub use envelope::{BuiltOutput, CheckError, Given, OutputStream, build_output};
 pub use error_event::{ERROR_EVENT_BYTES_LEAST, ErrorStream, build_error_event};
 pub use facts::{Conceals, EventFacts};
 pub use identity::{Origin, meta_id};

@@ -325,9 +325,9 @@ impl PipelineMetrics {
         }
     }
 
-    /// An output was written without a field that its schema does not know.
-    pub fn dropped_field(&self, path: &str) {
-        self.fields_dropped.count(path);
+    /// An output lost fields that its schema does not know.
+    pub fn dropped_fields(&self, path: &str, count: u64) {
+        self.fields_dropped.add(path, count);
     }
 
     /// An event was admitted: it is in flight.

@@ -289,7 +289,7 @@ impl Station {
             let given = Given { document: open.document.as_ref(), seen: &input.projection, origin: &origin };
             let BuiltOutput { record, dropped } = build_output(&given, emission, index, stream, now_ms, &mut budget)
                 .map_err(|error| Failure::new(error.cause().word(), error.to_string()))?;
-            dropped.iter().for_each(|field| spec.metrics.dropped_field(field));
+            dropped.iter().for_each(|dropped| spec.metrics.dropped_fields(&dropped.path, dropped.count));
             bytes += record.bytes();
             if bytes > OUTPUTS_BYTES_MAX {
                 let message = format!("the outputs of this event have more than {OUTPUTS_BYTES_MAX} bytes in all");

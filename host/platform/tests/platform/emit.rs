@@ -10,7 +10,7 @@ use millrace_platform::{
     build_output,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,8 +39,9 @@ struct Stream {
     stream: String,
     topic: String,
     schema: String,
+    /// The key's names and JSON Pointers, in order.
     #[serde(default)]
-    key: Map<String, Value>,
+    key: Vec<(String, String)>,
     max_bytes: Option<usize>,
 }
 
@@ -119,9 +120,9 @@ fn schema(uri: &str) -> Schema {
 
 impl Stream {
     fn bind(&self) -> OutputStream {
-        let field = |(name, pointer): (&String, &Value)| KeyField {
+        let field = |(name, pointer): &(String, String)| KeyField {
             name: name.clone(),
-            pointer: Pointer::parse(pointer.as_str().unwrap()).unwrap(),
+            pointer: Pointer::parse(pointer).unwrap(),
         };
         OutputStream {
             stream: self.stream.clone(),
@@ -199,7 +200,8 @@ fn judge(name: &str, built: Result<BuiltOutput, CheckError>, expected: Expected)
         }
         (Ok(built), Expected::Record(expected)) => {
             let record = built.record;
-            let found = (record.topic.to_string(), text(&record.key), record.timestamp_ms, built.dropped);
+            let dropped: Vec<String> = built.dropped.into_iter().map(|dropped| dropped.path).collect();
+            let found = (record.topic.to_string(), text(&record.key), record.timestamp_ms, dropped);
             assert_eq!(found, (expected.topic, expected.key, expected.timestamp_ms, expected.dropped), "{name}");
             let written = text(&record.value).unwrap_or_else(|| "null".to_owned());
             match expected.contains {

@@ -1,6 +1,6 @@
 //! The records that emissions become.
 
-use crate::sample::{PAGE_CHANGE, bytes, document, escaped, origin, record, remove, set};
+use crate::sample::{PAGE_CHANGE, bytes, document, escaped, open_schema, origin, record, remove, set};
 use bytes::Bytes;
 use millrace_flow::cause::Cause;
 use millrace_flow::outcome::{Emission, EmittedDocument};
@@ -15,7 +15,7 @@ fn stream() -> OutputStream {
     OutputStream {
         stream: "mediawiki.page_content_change.v1".to_owned(),
         topic: "eqiad.mediawiki.page_content_change.v1".into(),
-        schema_uri: "/mediawiki/page/change/1.7.0".to_owned(),
+        schema: open_schema("/mediawiki/page/change/1.7.0"),
         key_fields: vec![field("wiki_id", "/wiki_id"), field("page_id", "/page/page_id")],
         bytes_max: 10 << 20,
     }
@@ -37,7 +37,7 @@ fn build_from(record: &Record, emission: Emission, stream: &OutputStream) -> Res
     let input = record.value.as_ref().map(|value| document(std::str::from_utf8(value).unwrap()));
     let (seen, origin) = (Projection::everything(), origin(record));
     let given = Given { document: input.as_ref(), seen: &seen, origin: &origin };
-    build_output(&given, emission, 1, stream, NOW_MS, &mut EditBudget::default())
+    build_output(&given, emission, 1, stream, NOW_MS, &mut EditBudget::default()).map(|built| built.record)
 }
 
 fn value_of(record: &OutputRecord) -> Value {

@@ -4,9 +4,17 @@ use bytes::Bytes;
 use millrace_flow::blob::{Blob, Piece};
 use millrace_flow::outcome::{Change, Edit};
 use millrace_flow::record::{Record, TopicPartition};
-use millrace_platform::{DecodeLimits, Document, Origin, Pointer, Projection};
+use millrace_platform::{DecodeLimits, Document, Origin, Pointer, Projection, Schema, SchemaUri};
+use std::sync::Arc;
 
 pub(crate) const PAGE_CHANGE: &str = include_str!("page_change.json");
+
+/// A schema that takes every object, for tests that are not about schemas.
+pub(crate) fn open_schema(uri: &str) -> Arc<Schema> {
+    let uri = SchemaUri::parse(uri).unwrap();
+    let text = format!(r#"{{"title": "{}", "$id": "{uri}", "type": "object"}}"#, uri.title());
+    Arc::new(Schema::compile(&uri, text.as_bytes()).unwrap())
+}
 
 pub(crate) fn document(text: &str) -> Document {
     Document::parse(Bytes::copy_from_slice(text.as_bytes()), &DecodeLimits::default()).unwrap()

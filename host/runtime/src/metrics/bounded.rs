@@ -28,15 +28,20 @@ impl WordCounters {
 
     /// Counts one under `word`.
     pub(crate) fn count(&self, word: &str) {
+        self.add(word, 1);
+    }
+
+    /// Counts so many under `word`.
+    pub(crate) fn add(&self, word: &str, count: u64) {
         // A panic while counting cannot leave the map half-changed, so a poisoned lock is as good as another.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counter) = known.get(word) {
-            return counter.inc();
+            return counter.inc_by(count);
         }
         let fits = known.len() < WORDS_MAX && word.len() <= WORD_BYTES_MAX && !word.contains(char::is_control);
         let word = if fits { word } else { OTHER };
         let counter = self.family.with_label_values(&[self.pipeline.as_str(), word]);
-        counter.inc();
+        counter.inc_by(count);
         known.insert(word.to_owned(), counter);
     }
 }
