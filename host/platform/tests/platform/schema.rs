@@ -45,25 +45,25 @@ fn check_field(keywords: &str, valid: &[&str], invalid: &[&str]) {
 }
 
 #[track_caller]
-fn check_uri(text: &str, expected: Result<(&str, &str), fn(String) -> SchemaUriError>) {
-    let found = SchemaUri::parse(text);
-    match (&found, expected) {
-        (Ok(uri), Ok((title, version))) => {
-            assert_eq!((uri.title(), uri.version().to_string().as_str()), (title, version));
-            assert_eq!(uri.to_string(), text);
-        }
-        (found, Err(error)) => assert_eq!(*found, Err(error(text.to_owned()))),
-        (found, Ok(_)) => panic!("{text:?} became {found:?}"),
-    }
+fn check_uri(text: &str, title: &str, version: &str) {
+    let uri = SchemaUri::parse(text).unwrap();
+    assert_eq!((uri.title(), uri.version().to_string().as_str()), (title, version));
+    assert_eq!(uri.to_string(), text);
+}
+
+#[track_caller]
+fn check_no_uri(text: &str, expected: impl Fn(String) -> SchemaUriError) {
+    assert_eq!(SchemaUri::parse(text), Err(expected(text.to_owned())));
 }
 
 #[test]
 fn a_schema_uri_is_a_title_and_a_version() {
-    check_uri("/mediawiki/page/change/1.2.0", Ok(("mediawiki/page/change", "1.2.0")));
-    check_uri("/error/0.0.3", Ok(("error", "0.0.3")));
+    check_uri("/mediawiki/page/change/1.2.0", "mediawiki/page/change", "1.2.0");
+    check_uri("/error/0.0.3", "error", "0.0.3");
     check_uri(
         "/mediawiki/page/image-suggestions-feedback/10.20.30",
-        Ok(("mediawiki/page/image-suggestions-feedback", "10.20.30")),
+        "mediawiki/page/image-suggestions-feedback",
+        "10.20.30",
     );
 }
 
@@ -73,21 +73,21 @@ fn what_is_no_schema_uri_is_refused() {
     let no_version = |uri| SchemaUriError::NoVersion { uri };
     let malformed = |uri| SchemaUriError::Malformed { uri };
     for text in ["https://schema.wikimedia.org/a/1.0.0", "file:///a/1.0.0", "//host/a/1.0.0"] {
-        check_uri(text, Err(absolute));
+        check_no_uri(text, absolute);
     }
     for text in
         ["/a", "/a/latest", "/a/current", "/a/1", "/a/1.0", "/a/1.0.0.0", "/a/1.0.x", "/a/01.0.0", "/a/1.0.0.yaml"]
     {
-        check_uri(text, Err(no_version));
+        check_no_uri(text, no_version);
     }
-    check_uri("/a/99999999999.0.0", Err(no_version));
+    check_no_uri("/a/99999999999.0.0", no_version);
     for text in
         ["", "/", "a/1.0.0", "/../a/1.0.0", "/a/../1.0.0", "/./a/1.0.0", "/.git/1.0.0", "/a//1.0.0", "/a/1.0.0/"]
     {
-        check_uri(text, Err(malformed));
+        check_no_uri(text, malformed);
     }
     for text in ["/a b/1.0.0", "/a%2e/1.0.0", "/a?b/1.0.0", "/a\\b/1.0.0", "/é/1.0.0", "/a:b/1.0.0"] {
-        check_uri(text, Err(malformed));
+        check_no_uri(text, malformed);
     }
     // Not even in the error does a control character come through.
     assert_eq!(SchemaUri::parse("/a\n\0/1.0.0"), Err(malformed("/a  /1.0.0".to_owned())));

@@ -6,7 +6,7 @@ use crate::{model, schema_model};
 use bytes::Bytes;
 use jsonschema::Validator;
 use millrace_flow::blob::{Blob, Piece};
-use millrace_platform::{DecodeLimits, Document, Reason, Schema};
+use millrace_platform::{DecodeLimits, Document, Projected, Reason, Schema};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -222,7 +222,12 @@ proptest! {
             if PLAIN.is_valid(&event) {
                 prop_assert_eq!(dropped, 0);
             }
-            prop_assert_eq!(SCHEMA.validate(&projected.document).is_ok(), PLAIN.is_valid(&expected));
+            let validated = SCHEMA.validate(&projected.document);
+            prop_assert_eq!(validated.is_ok(), PLAIN.is_valid(&expected));
+            // Both in one are the same as one after the other.
+            let told = |projected: Projected| (written(&projected.document), projected.dropped);
+            let conformed = SCHEMA.conform(&document).map(told);
+            prop_assert_eq!(conformed, validated.map(|()| told(projected)));
         }
     }
 
