@@ -23,7 +23,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 use std::fmt;
 
-/// A version of a schema, compiled once. Reads any number of events at once.
+/// A version of a schema, compiled once and then only read: threads share it.
 pub struct Schema {
     uri: SchemaUri,
     document: Value,
@@ -40,10 +40,11 @@ impl fmt::Debug for Schema {
 impl Schema {
     /// Compiles `text`, the materialised schema that a repository has for `uri`, in YAML or JSON.
     ///
-    /// It is a schema of draft 7, whatever its `$schema` says. Nested `$id`s mean nothing. `date-time` and the other
-    /// formats of draft 7 are asserted as their RFCs say, because consumers parse them; `uri` and `uri-reference` are as
-    /// lenient as the platform's gateway, which lets in page titles that are not percent-encoded. Integers are taken by
-    /// value (`1.0` is one) and by their digits, however large. Other numbers are compared with bounds as doubles.
+    /// It is a schema of draft 7, whatever its `$schema` says. Nested `$id`s mean nothing. Formats are asserted: `date-time`
+    /// and most others as their RFCs say, because consumers parse them and the gateway takes all of these too; `uri` and
+    /// `uri-reference` only as strictly as the platform's gateway (AJV's defaults), which lets in page titles that are not
+    /// percent-encoded: an event that carries such a `meta.uri` on must not fail for it. Integers are taken by value (`1.0`
+    /// is one) and by their digits, however large. Other numbers are compared with bounds as doubles.
     ///
     /// # Errors
     /// See [`SchemaError`]: too large, not readable, a `$ref` left in it, another schema than `uri` names, not a schema.

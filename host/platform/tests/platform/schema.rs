@@ -115,6 +115,16 @@ fn a_schema_is_what_its_text_says() {
 }
 
 #[test]
+fn threads_share_a_schema() {
+    let schema = schema("1.0.0", OLD);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| check(&schema, EVENT, ""));
+        }
+    });
+}
+
+#[test]
 fn a_schema_in_json_is_the_same() {
     let yaml = schema("1.0.0", OLD);
     for text in [yaml.document().to_string(), serde_json::to_string_pretty(yaml.document()).unwrap()] {
