@@ -19,5 +19,15 @@ mod error_event;
 mod model;
 #[path = "platform/project.rs"]
 mod project;
+#[path = "platform/real_schemas.rs"]
+mod real_schemas;
 #[path = "platform/sample.rs"]
 mod sample;
+#[path = "platform/schema.rs"]
+mod schema;
+#[path = "platform/schema_agreement.rs"]
+mod schema_agreement;
+#[path = "platform/schema_model.rs"]
+mod schema_model;
+#[path = "platform/schema_project.rs"]
+mod schema_project;
