@@ -25,6 +25,7 @@ mod chance;
 mod compare;
 mod digest;
 mod domain;
+mod event_service;
 mod forgotten;
 mod html;
 mod http;
@@ -47,6 +48,7 @@ mod young;
 
 pub use config::{HttpTargetConfig, LookupConfig, WikiConfig};
 pub use error::LookupConfigError;
+pub use event_service::{EventService, EventServiceConfig, Fate, Posted};
 pub use grants::{Grants, HttpGrant, Kind, Scope};
 pub use service::{AnswerSink, Answered, Forget, LookupService, Request};
 pub use stats::Stats;

@@ -10,6 +10,7 @@ mod guest;
 mod lookups;
 mod process;
 
+use crate::outlet::PostOutcome;
 use crate::telemetry::{PluginLogRate, plugin_lines};
 use bounded::WordCounters;
 pub(crate) use families::ALL as FAMILIES;
@@ -242,6 +243,7 @@ pub struct PipelineMetrics {
     retries: WordCounters,
     outputs: IntCounter,
     outputs_refused: IntCounter,
+    posts: WordCounters,
     event_seconds: Histogram,
     turns: IntCounter,
     turn_seconds: Histogram,
@@ -292,6 +294,7 @@ impl PipelineMetrics {
             retries: words(&families::RETRIES),
             outputs: counter(&families::OUTPUTS),
             outputs_refused: counter(&families::OUTPUTS_REFUSED),
+            posts: words(&families::POSTS),
             event_seconds: seconds(&families::EVENT_SECONDS),
             turns: counter(&families::TURNS),
             turn_seconds: seconds(&families::TURN_SECONDS),
@@ -321,6 +324,16 @@ impl PipelineMetrics {
             log_rate: PluginLogRate::default(),
             consumer_before: Mutex::default(),
         }
+    }
+
+    /// The pipeline's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A batch was posted to the event service.
+    pub(crate) fn posted(&self, outcome: PostOutcome) {
+        self.posts.count(outcome.word());
     }
 
     /// An event was admitted: it is in flight.

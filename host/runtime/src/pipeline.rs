@@ -6,7 +6,8 @@ mod versions;
 pub use versions::{Change, NewVersion, Tuning};
 
 use crate::job::{Finished, VersionId};
-use crate::partition::{Batch, RecordPath, Refused};
+use crate::outlet::Outlet;
+use crate::partition::{Batch, Destination, RecordPath, Refused};
 use crate::spec::PipelineSpec;
 use crate::worker::Message;
 use millrace_flow::cause::Cause;
@@ -51,6 +52,9 @@ pub enum PipelineError {
         /// Why.
         source: ProgressError,
     },
+    /// The event service does not serve us.
+    #[error("outputs cannot be posted: {0}")]
+    EventService(String),
     /// A thread or task that the pipeline needs has ended.
     #[error("the {0} ended unexpectedly")]
     Gone(&'static str),
@@ -86,6 +90,8 @@ pub struct Pipeline {
     pub source: Receiver<SourceEvent>,
     /// Writes the outputs and commits progress.
     pub delivery: Delivery,
+    /// Posts the outputs, where they go to an event service; error events and progress go to Kafka all the same.
+    pub outlet: Option<Outlet>,
     /// What became of them.
     pub reports: Receiver<DeliveryEvent>,
     /// The wall clock.
@@ -114,6 +120,8 @@ struct State {
     stopping: bool,
     /// A unit that the producer had no room for.
     refused: Option<Unit>,
+    /// A unit that the event service had no room for.
+    refused_by_service: Option<Unit>,
     /// Progress that was handed over and is not reported as committed yet, with the time of that.
     uncommitted: FxHashMap<TopicPartition, (PartitionProgress, Instant)>,
     next_commit: Instant,
@@ -157,6 +165,7 @@ impl Pipeline {
             leaving: Vec::new(),
             stopping: false,
             refused: None,
+            refused_by_service: None,
             uncommitted: FxHashMap::default(),
             next_commit: Instant::now() + self.tuning.commit_interval,
             holding: false,
@@ -243,6 +252,7 @@ impl Pipeline {
         }
         self.dispatch()?;
         self.deliver(state);
+        self.post(state)?;
         self.leave(state, now);
         if now >= state.next_commit {
             self.commit(state, None);
@@ -278,7 +288,7 @@ impl Pipeline {
         if let Some(due) = self.path.retry_due(now) {
             wake = wake.min(due);
         }
-        if state.refused.is_some() {
+        if state.refused.is_some() || state.refused_by_service.is_some() {
             wake = wake.min(now + Duration::from_millis(1));
         }
         wake.min(state.next_commit.max(now))
@@ -301,11 +311,27 @@ impl Pipeline {
     fn deliver(&mut self, state: &mut State) {
         let unit = match state.refused.take() {
             Some(unit) => Some(unit),
-            None => self.path.deliver(),
+            None => self.path.deliver(Destination::Kafka),
         };
         if let Some(Err(refused)) = unit.map(|unit| self.delivery.deliver(unit)) {
             state.refused = Some(refused.0);
         }
+    }
+
+    /// Hands outputs to the event service, where they go there.
+    fn post(&mut self, state: &mut State) -> Result<(), PipelineError> {
+        let Some(outlet) = &self.outlet else { return Ok(()) };
+        if let Some(why) = outlet.refusal() {
+            return Err(PipelineError::EventService(why));
+        }
+        let unit = match state.refused_by_service.take() {
+            Some(unit) => Some(unit),
+            None => self.path.deliver(Destination::EventService),
+        };
+        if let Some(Err(refused)) = unit.map(|unit| outlet.deliver(unit)) {
+            state.refused_by_service = Some(refused.0);
+        }
+        Ok(())
     }
 
     /// Hands progress to be committed: of everything, or of partitions that leave. A unit without outputs always fits.
@@ -477,8 +503,11 @@ impl Pipeline {
                 drop(inbox.try_send(Message::Cancel(version, jobs)));
             }
         }
-        if let Some(unit) = &mut state.refused {
+        for unit in state.refused.iter_mut().chain(&mut state.refused_by_service) {
             self.path.recall(unit);
+        }
+        if let Some(outlet) = &self.outlet {
+            outlet.recall(self.path.orphans());
         }
         self.publish_status();
     }

@@ -73,6 +73,8 @@ families! {
     RETRIES = counter("millrace_retries_total", &["pipeline", "reason"],
         "Runs that ended with the outcome retry, by the plugin's word. Beyond 64 words: other.");
     OUTPUTS = counter("millrace_outputs_total", PIPELINE, "Outputs of the emitted events.");
+    POSTS = counter("millrace_event_service_posts_total", &["pipeline", "outcome"],
+        "Batches posted to the pipeline's event service: accepted, partial (some events invalid or put off), failed.");
     OUTPUTS_REFUSED = counter("millrace_outputs_refused_total", PIPELINE,
         "Events whose outputs Kafka refused as too large: an error event took their place.");
     EVENT_SECONDS = seconds("millrace_event_seconds", PIPELINE, "From admission to settlement of an event.");

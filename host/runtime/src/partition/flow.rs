@@ -92,7 +92,7 @@ mod tests {
     fn path() -> RecordPath {
         let metrics = HostMetrics::new().unwrap().pipeline("p");
         let limits = AdmissionLimits { bytes_max: 1 << 20, open_max: 1_000 };
-        let mut path = RecordPath::new(Order::PerKey, limits, 1, metrics, (VersionId(0), [0; 32]));
+        let mut path = RecordPath::new(Order::PerKey, limits, 1, Destination::Kafka, metrics, (VersionId(0), [0; 32]));
         path.assign(TopicPartition::new(PARTITION.0, PARTITION.1), Progress::at(0));
         path
     }
