@@ -103,6 +103,7 @@ pub async fn launch(
         reports,
         clock: Arc::clone(&host.clock),
         tuning,
+        drain: host.controls.drain(&config.name),
         stop: host.stop.clone(),
         status: publish,
     };

@@ -110,6 +110,11 @@ impl HostMetrics {
         self.gauge(&families::PIPELINE_UP, &[name]).set(i64::from(running == Running::Yes));
     }
 
+    /// Sets whether a pipeline is drained.
+    pub fn pipeline_drained(&self, name: &str, drained: bool) {
+        self.gauge(&families::PIPELINE_DRAINED, &[name]).set(i64::from(drained));
+    }
+
     /// Says which plugin a pipeline runs, and no longer which it ran before.
     pub fn plugin_runs(&self, pipeline: &str, plugin: &millrace_plugin::Plugin) {
         let describe = plugin.describe();

@@ -12,11 +12,13 @@
 //!
 //! Nothing here waits: `pipeline.rs` is the loop around it and owns every queue and timer.
 
+mod drain;
 mod flow;
 mod leaving;
 mod outbox;
 mod versions;
 
+pub use drain::Until;
 pub use flow::Flow;
 pub use outbox::Destination;
 
@@ -163,6 +165,8 @@ pub struct RecordPath {
     outboxes: Outboxes,
     units: FxHashMap<u64, UnitJobs>,
     next_unit: u64,
+    /// Up to where events are taken; none: all.
+    drain: Option<Until>,
     metrics: Arc<PipelineMetrics>,
 }
 
@@ -192,6 +196,7 @@ impl RecordPath {
             outboxes: Outboxes::default(),
             units: FxHashMap::default(),
             next_unit: 0,
+            drain: None,
             metrics,
         }
     }
@@ -242,9 +247,13 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self { partitions, admission, answers, backlog_bytes, jobs, next_job, ready, order, metrics, .. } = self;
+        let Self { partitions, admission, answers, backlog_bytes, jobs, next_job, ready, order, drain, metrics, .. } =
+            self;
         for (name, partition) in partitions.iter_mut() {
             while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
+                if drain.as_ref().is_some_and(|until| !until.takes(name, record.offset)) {
+                    break;
+                }
                 let Some(version) = partition.versions.at(record.offset) else { break };
                 // Answers and outputs like those of the events before it, or more where it says so itself.
                 let reserved = bytes + BOOKKEEPING_BYTES + to_come.max(answers.bytes());

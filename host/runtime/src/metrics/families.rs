@@ -103,6 +103,8 @@ families! {
     SIDELINED = gauge("millrace_pipeline_sidelined", PIPELINE,
         "Workers on which the plugin used too much CPU time at the cost of others: there it runs at low priority.");
     PIPELINE_UP = gauge("millrace_pipeline_up", PIPELINE, "1 while the pipeline runs, 0 while it is stopped.");
+    PIPELINE_DRAINED = gauge("millrace_pipeline_drained", PIPELINE,
+        "1 while an operator holds the pipeline drained: all it took is settled and committed, and it takes nothing.");
     PIPELINE_RESTARTS = counter("millrace_pipeline_restarts_total", PIPELINE, "How often the pipeline stopped by itself.");
     PARTITIONS = gauge("millrace_partitions_assigned", PIPELINE, "Partitions that this host owns.");
     PARTITIONS_PAUSED = gauge("millrace_partitions_paused", PIPELINE, "Those of them that wait for room.");
