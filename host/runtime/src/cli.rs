@@ -99,8 +99,10 @@ enum PipelineOrder {
     ///
     /// The host stays in its consumer group and keeps its partitions, so no other host goes on with them; drain the
     /// pipeline on every host of the group. It holds still until `resume`, or until the host is started again.
-    #[command(after_help = "Examples:\n  millrace pipeline drain enrich\n  millrace pipeline drain enrich --until 12345\n  \
-                            millrace pipeline drain enrich --until eqiad.pages/0=500,codfw.pages/0=20 --wait 600")]
+    #[command(
+        after_help = "Examples:\n  millrace pipeline drain enrich\n  millrace pipeline drain enrich --until 12345\n  \
+                            millrace pipeline drain enrich --until eqiad.pages/0=500,codfw.pages/0=20 --wait 600"
+    )]
     Drain {
         /// The pipeline.
         name: String,

@@ -87,8 +87,8 @@ async fn state(admin: SocketAddr, pipeline: &str) -> anyhow::Result<serde_json::
 
 async fn pipelines(admin: SocketAddr) -> anyhow::Result<BTreeMap<String, serde_json::Value>> {
     let (_ready_or_not, body) = call(admin, "/readyz".to_owned(), None).await?;
-    let readiness: Readiness = serde_json::from_slice(&body)
-        .with_context(|| format!("what listens at {admin} is no host of this kind"))?;
+    let readiness: Readiness =
+        serde_json::from_slice(&body).with_context(|| format!("what listens at {admin} is no host of this kind"))?;
     Ok(readiness.pipelines)
 }
 

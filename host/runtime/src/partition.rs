@@ -32,11 +32,11 @@ use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::{DeliveryError, OutputFailure, Unit};
 use millrace_platform::content_bytes_hint;
+use outbox::{Outboxes, UnitJobs};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
-use outbox::{Outboxes, UnitJobs};
 use versions::{PartitionVersions, RunningVersions};
 
 /// What order means in a pipeline.
@@ -247,8 +247,9 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self { partitions, admission, answers, backlog_bytes, jobs, next_job, ready, order, drain, metrics, .. } =
-            self;
+        let Self {
+            partitions, admission, answers, backlog_bytes, jobs, next_job, ready, order, drain, metrics, ..
+        } = self;
         for (name, partition) in partitions.iter_mut() {
             while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
                 if drain.as_ref().is_some_and(|until| !until.takes(name, record.offset)) {

@@ -147,7 +147,8 @@ pipelines:
 
     fn pipeline_yaml(&self) -> String {
         let key = if self.key.is_empty() { String::new() } else { format!("        key: {}\n", self.key) };
-        let inputs: String = [&self.input].into_iter().chain(&self.more_inputs).map(|topic| format!("\"{topic}\",")).collect();
+        let inputs: String =
+            [&self.input].into_iter().chain(&self.more_inputs).map(|topic| format!("\"{topic}\",")).collect();
         let (topic, event_service) = if self.event_service.is_empty() {
             (format!("        topic: \"{}\"\n", self.output), String::new())
         } else {

@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn all_invalid_are_told_apart_or_asked_one_by_one() {
-        let both = r#"{"invalid":[{"event":{"meta":{"id":"a"}},"context":"x"},{"event":{"meta":{"id":"b"}},"context":"y"}]}"#;
+        let both =
+            r#"{"invalid":[{"event":{"meta":{"id":"a"}},"context":"x"},{"event":{"meta":{"id":"b"}},"context":"y"}]}"#;
         check(400, both, &["a", "b"], Posted::Each(vec![invalid("\"x\""), invalid("\"y\"")]));
         let one = r#"{"invalid":[{"event":{"meta":{"id":"a"}},"context":"x"}]}"#;
         assert!(matches!(read(400, one.as_bytes(), &events(&["a", "b"]), None), Posted::Unclear(_)));

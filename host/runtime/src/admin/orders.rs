@@ -62,5 +62,6 @@ fn take(shared: &Shared, peer: Peer, name: &str, until: Option<Until>) -> Respon
         return (StatusCode::ACCEPTED, Json(serde_json::json!({ "pipeline": name }))).into_response();
     }
     let names: Vec<&str> = shared.controls.pipelines().collect();
-    (StatusCode::NOT_FOUND, format!("this host has no pipeline of that name; it has {}\n", names.join(", "))).into_response()
+    (StatusCode::NOT_FOUND, format!("this host has no pipeline of that name; it has {}\n", names.join(", ")))
+        .into_response()
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::partition::Until;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 struct Server {
     address: std::net::SocketAddr,

@@ -45,21 +45,23 @@ pub(crate) fn read_event_service(section: &Section<'_>) -> OutletConfig {
     const KIND: &str = "address like https://eventgate.example.org/v1/events";
     let address = |text: &str| {
         let rest = text.strip_prefix("http://").or(text.strip_prefix("https://"));
-        let plain = |rest: &str| !rest.starts_with('/') && !rest.is_empty() && !rest.contains(['?', '#', '@', ' ', '\\']);
+        let plain =
+            |rest: &str| !rest.starts_with('/') && !rest.is_empty() && !rest.contains(['?', '#', '@', ' ', '\\']);
         if rest.is_some_and(plain) { Ok(text.to_owned()) } else { Err(format!("expected an {KIND}")) }
     };
     OutletConfig {
         service: EventServiceConfig {
-            url: section
-                .parsed(key("url", "The address that takes events, path included."), KIND, address)
-                .required(),
+            url: section.parsed(key("url", "The address that takes events, path included."), KIND, address).required(),
             host: section.text(key("host", "The `Host` header.")).optional("that of the address"),
             authorization_file: section
                 .secret_file(key("authorization_file", "A file that holds the value of the `Authorization` header."))
                 .optional("posts are anonymous"),
         },
         batch_bytes_max: section
-            .size(key("max_batch_bytes", "The most bytes that are posted together; a larger event goes alone."), KIB..=64 * MIB)
+            .size(
+                key("max_batch_bytes", "The most bytes that are posted together; a larger event goes alone."),
+                KIB..=64 * MIB,
+            )
             .or(BATCH_BYTES, show_size(BATCH_BYTES)),
     }
 }

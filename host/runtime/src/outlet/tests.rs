@@ -110,7 +110,8 @@ async fn a_batch_keeps_to_its_bytes_and_a_larger_event_goes_alone() {
 
 #[tokio::test]
 async fn an_invalid_event_fails_alone() {
-    let partial: Answer = |_| (207, json!({"invalid": [{"event": {"meta": {"id": "b"}}, "context": {"message": "bad"}}]}));
+    let partial: Answer =
+        |_| (207, json!({"invalid": [{"event": {"meta": {"id": "b"}}, "context": {"message": "bad"}}]}));
     let mut scene = scene(vec![partial], 1 << 20).await;
     scene.outlet.deliver(unit(3, vec![output("a", "a"), output("b", "b")])).unwrap();
     let error = DeliveryError::Refused { topic: "pages".to_owned(), message: "bad".to_owned() };
@@ -120,7 +121,8 @@ async fn an_invalid_event_fails_alone() {
 
 #[tokio::test]
 async fn what_could_not_be_produced_goes_before_what_comes_after_it() {
-    let partial: Answer = |_| (207, json!({"error": [{"event": {"meta": {"id": "a1"}}, "context": {"message": "full"}}]}));
+    let partial: Answer =
+        |_| (207, json!({"error": [{"event": {"meta": {"id": "a1"}}, "context": {"message": "full"}}]}));
     let mut scene = scene(vec![partial], 1 << 20).await;
     scene.outlet.deliver(unit(1, vec![output("a1", "a"), output("b1", "b"), output("a2", "a")])).unwrap();
     assert_eq!(scene.report().await, DeliveryEvent::Delivered(vec![1]));

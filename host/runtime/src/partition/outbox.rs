@@ -62,11 +62,7 @@ impl Outboxes {
 }
 
 /// Leaves the outputs of known jobs in `outputs`, and returns those jobs.
-pub(super) fn keep_known<T>(
-    known: &FxHashMap<JobId, T>,
-    unit: UnitJobs,
-    outputs: &mut Vec<OutputRecord>,
-) -> UnitJobs {
+pub(super) fn keep_known<T>(known: &FxHashMap<JobId, T>, unit: UnitJobs, outputs: &mut Vec<OutputRecord>) -> UnitJobs {
     let mut all = std::mem::take(outputs).into_iter();
     let mut kept = UnitJobs::new();
     for (id, count) in unit {
