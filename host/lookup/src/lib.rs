@@ -25,9 +25,11 @@ mod chance;
 mod compare;
 mod digest;
 mod domain;
+mod event_service;
 mod forgotten;
 mod html;
 mod http;
+mod once;
 mod open_asks;
 mod pairs;
 mod places;
@@ -47,7 +49,9 @@ mod young;
 
 pub use config::{HttpTargetConfig, LookupConfig, WikiConfig};
 pub use error::LookupConfigError;
+pub use event_service::{EventService, EventServiceConfig, Fate, Posted};
 pub use grants::{Grants, HttpGrant, Kind, Scope};
+pub use once::{OnceError, call_once};
 pub use service::{AnswerSink, Answered, Forget, LookupService, Request};
 pub use stats::Stats;
 

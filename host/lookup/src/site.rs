@@ -108,7 +108,7 @@ pub(crate) fn bounded(what: &'static str, value: u64, min: u64, max: u64) -> Res
 }
 
 /// A base URL without a final slash.
-fn base(what: &'static str, url: &str) -> Result<String, LookupConfigError> {
+pub(crate) fn base(what: &'static str, url: &str) -> Result<String, LookupConfigError> {
     let fault = |reason: &str| LookupConfigError::Url { what, url: url.to_owned(), reason: reason.to_owned() };
     let parsed = Url::parse(url).map_err(|error| fault(&error.to_string()))?;
     if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
@@ -135,7 +135,7 @@ fn path(what: &'static str, path: &str) -> Result<String, LookupConfigError> {
 }
 
 /// Reads a secret header's value.
-fn secret(path: &Path) -> Result<HeaderValue, LookupConfigError> {
+pub(crate) fn secret(path: &Path) -> Result<HeaderValue, LookupConfigError> {
     let what = "the authorization file";
     let text = std::fs::read_to_string(path).map_err(|source| LookupConfigError::File {
         what,

@@ -1,32 +1,32 @@
-//! The admin server: `/metrics`, `/healthz`, `/readyz`. It only tells; nothing can be changed through it, so it asks
-//! nobody who they are and listens on loopback unless the configuration allows more.
+//! The admin server: `/metrics`, `/healthz`, `/readyz`, and orders to pipelines (`admin/orders.rs`). What only tells is for
+//! everybody who can connect, so it listens on loopback unless the configuration allows more; orders are taken from
+//! loopback alone.
+
+mod listener;
+mod orders;
 
 use crate::config::AdminConfig;
+use crate::control::Controls;
 use crate::metrics::{HostMetrics, Running};
-use crate::pipeline::Status;
+use crate::pipeline::{Drain, Status};
 use anyhow::Context as _;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
+use listener::{Bounded, Peer};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// Connections that may be open at once: a few scrapers and a person.
 const CONNECTIONS_MAX: usize = 64;
 
-/// How long a connection may last. Scrapers open a new one after that; one that says nothing is gone.
-const CONNECTION_MAX: Duration = Duration::from_secs(60);
-
 /// How one pipeline is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum PipelineHealth {
     /// It is being put together, or waits to be told its partitions.
@@ -37,6 +37,9 @@ pub enum PipelineHealth {
         partitions: usize,
         /// The digest of the plugin that new events run on.
         plugin: String,
+        /// Whether an operator drains it, and how far that is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        drain: Option<Drain>,
     },
     /// It is stopped, and is started again after a while.
     Stopped {
@@ -81,8 +84,11 @@ impl Health {
 
     /// A pipeline has been told its partitions, or runs another plugin.
     pub fn running(&self, pipeline: &str, status: Status) {
-        let Status { partitions, plugin } = status;
-        self.update(pipeline, |state| state.health = PipelineHealth::Running { partitions, plugin });
+        let Status { partitions, plugin, drain } = status;
+        if let Some(metrics) = &self.metrics {
+            metrics.pipeline_drained(pipeline, matches!(drain, Some(Drain::Drained { .. })));
+        }
+        self.update(pipeline, |state| state.health = PipelineHealth::Running { partitions, plugin, drain });
         self.show(pipeline, Running::Yes);
     }
 
@@ -140,6 +146,7 @@ impl Health {
 struct Shared {
     metrics: Arc<HostMetrics>,
     health: Arc<Health>,
+    controls: Arc<Controls>,
 }
 
 /// Begins to serve, and goes on until the handle is aborted.
@@ -148,16 +155,15 @@ struct Shared {
 /// The address cannot be listened on.
 pub async fn serve(
     config: &AdminConfig,
-    metrics: Arc<HostMetrics>,
-    health: Arc<Health>,
+    (metrics, health, controls): (Arc<HostMetrics>, Arc<Health>, Arc<Controls>),
 ) -> anyhow::Result<JoinHandle<()>> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("the admin server cannot listen on {}; set `admin.listen`", config.listen))?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "The admin server listens.");
-    let app = router(metrics, health);
-    let listener = Bounded { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
+    let app = router(Shared { metrics, health, controls }).into_make_service_with_connect_info::<Peer>();
+    let listener = Bounded::new(listener, CONNECTIONS_MAX);
     Ok(tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).await {
             tracing::error!(%error, "The admin server ended.");
@@ -165,13 +171,14 @@ pub async fn serve(
     }))
 }
 
-fn router(metrics: Arc<HostMetrics>, health: Arc<Health>) -> Router {
+fn router(shared: Shared) -> Router {
     Router::new()
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/readyz", get(show_readiness))
-        .layer(axum::extract::DefaultBodyLimit::max(0))
-        .with_state(Shared { metrics, health })
+        .layer(DefaultBodyLimit::max(0))
+        .merge(orders::routes())
+        .with_state(shared)
 }
 
 async fn show_metrics(State(shared): State<Shared>) -> Response {
@@ -192,68 +199,6 @@ async fn show_readiness(State(shared): State<Shared>) -> Response {
     let ready = shared.health.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, pipelines: shared.health.pipelines() })).into_response()
-}
-
-/// A listener that takes the next connection only when one of few places is free.
-struct Bounded {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-}
-
-impl axum::serve::Listener for Bounded {
-    type Io = Placed;
-    type Addr = std::net::SocketAddr;
-
-    async fn accept(&mut self) -> (Placed, Self::Addr) {
-        // The semaphore is never closed; were it, the connection would do without a place.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
-        let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
-        let end = Box::pin(tokio::time::sleep(CONNECTION_MAX));
-        (Placed { stream, end, _place: place }, address)
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A connection that holds a place, and reads nothing more once its time is over.
-struct Placed {
-    stream: TcpStream,
-    end: std::pin::Pin<Box<tokio::time::Sleep>>,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-type Polled<T> = std::task::Poll<std::io::Result<T>>;
-
-impl AsyncRead for Placed {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Polled<()> {
-        if self.end.as_mut().poll(cx).is_ready() {
-            return std::task::Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
-        }
-        std::pin::Pin::new(&mut self.stream).poll_read(cx, into)
-    }
-}
-
-impl AsyncWrite for Placed {
-    fn poll_write(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>, bytes: &[u8]) -> Polled<usize> {
-        if self.end.as_mut().poll(cx).is_ready() {
-            return std::task::Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
-        }
-        std::pin::Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Polled<()> {
-        std::pin::Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Polled<()> {
-        std::pin::Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]

@@ -156,7 +156,8 @@ impl Check {
                 }
             }
             if let Some(cluster) = of(&pipeline.output_cluster) {
-                for (name, output) in &pipeline.outputs {
+                let to_kafka = pipeline.event_service.is_none();
+                for (name, output) in pipeline.outputs.iter().filter(|_| to_kafka) {
                     let wanted = Wanted { topic: &output.topic, partitions, bytes_max: output.message_bytes_max };
                     self.written(cluster, &pipeline.output_cluster, index, &["outputs", name], wanted);
                 }

@@ -3,12 +3,16 @@
 
 use crate::check::{self, Reach};
 use crate::config::{HostConfig, printable};
+use crate::orders::{self, Order, parse_until};
+use crate::partition::Until;
 use crate::supervisor::{self, EmbeddedBroker};
 use crate::{inspect, reference, telemetry};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Done.
 const DONE: u8 = 0;
@@ -71,9 +75,50 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look after the pipelines of a running host: list them, drain one, let it go on.
+    Pipeline {
+        /// Where the host's admin server listens.
+        #[arg(long, global = true, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
+        admin: SocketAddr,
+        /// Print the result as JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        order: PipelineOrder,
+    },
     /// Print the reference of all configuration keys and metrics as Markdown.
     #[command(after_help = "Example:\n  millrace reference > docs/reference.md")]
     Reference,
+}
+
+#[derive(Debug, Subcommand)]
+enum PipelineOrder {
+    /// Show the pipelines and how they are.
+    List,
+    /// Take no more events, finish what was taken, commit, and hold still.
+    ///
+    /// The host stays in its consumer group and keeps its partitions, so no other host goes on with them; drain the
+    /// pipeline on every host of the group. It holds still until `resume`, or until the host is started again.
+    #[command(
+        after_help = "Examples:\n  millrace pipeline drain enrich\n  millrace pipeline drain enrich --until 12345\n  \
+                            millrace pipeline drain enrich --until eqiad.pages/0=500,codfw.pages/0=20 --wait 600"
+    )]
+    Drain {
+        /// The pipeline.
+        name: String,
+        /// Up to where events are still taken: `now`, the offset to stop before (in every partition), or
+        /// TOPIC/PARTITION=OFFSET, several with commas in between.
+        #[arg(long, default_value = "now", value_parser = parse_until)]
+        until: Until,
+        /// Seconds to wait for it; 0: only give the order.
+        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+        wait: u64,
+    },
+    /// Let a drained pipeline go on.
+    Resume {
+        /// The pipeline.
+        name: String,
+    },
 }
 
 /// What the process does, from its arguments to its exit code.
@@ -89,6 +134,17 @@ pub fn main() -> ExitCode {
             if json { Form::Json } else { Form::Text },
         ),
         Command::Inspect { plugin, json } => show_plugin(&plugin, if json { Form::Json } else { Form::Text }),
+        Command::Pipeline { admin, json, order } => {
+            let order = match order {
+                PipelineOrder::List => Order::List,
+                PipelineOrder::Resume { name } => Order::Resume { pipeline: name },
+                PipelineOrder::Drain { name, until, wait } => {
+                    let wait = (wait > 0).then(|| Duration::from_secs(wait));
+                    Order::Drain { pipeline: name, until, wait }
+                }
+            };
+            give_order(admin, order, if json { Form::Json } else { Form::Text })
+        }
         Command::Reference => say(&reference::markdown(), DONE),
     };
     ExitCode::from(code)
@@ -141,6 +197,18 @@ fn show_plugin(plugin: &Path, form: Form) -> u8 {
     }
 }
 
+fn give_order(admin: SocketAddr, order: Order, form: Form) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("the I/O thread could not be started: {error}"), FAILED),
+    };
+    match (runtime.block_on(orders::carry_out(admin, order.clone())), form) {
+        (Ok(answer), Form::Json) => say(&format!("{answer:#}\n"), DONE),
+        (Ok(answer), Form::Text) => say(&orders::as_text(&order, &answer), DONE),
+        (Err(error), _) => complain(&printable(&format!("{error:#}")), FAILED),
+    }
+}
+
 /// Prints a result. A reader that has gone (`| head`) is no failure.
 fn say(text: &str, code: u8) -> u8 {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
@@ -160,7 +228,7 @@ pub fn help() -> String {
     let mut command = Arguments::command().term_width(100);
     command.build();
     let mut text = command.render_long_help().to_string();
-    for name in ["run", "check", "inspect", "reference"] {
+    for name in ["run", "check", "inspect", "pipeline", "reference"] {
         if let Some(sub) = command.find_subcommand_mut(name) {
             text.push_str(&format!("\n=== {name} ===\n{}", sub.render_long_help()));
         }

@@ -15,6 +15,7 @@ mod reader;
 mod rules;
 mod tree;
 
+pub use http::OutletConfig;
 pub use limits::{PipelineLimits, RetryLimits};
 pub use mediawiki::MediaWikiConfig;
 pub use mistake::{Mistake, Mistakes, Position, printable};

@@ -7,18 +7,21 @@ pub mod version;
 
 use crate::config::{OrderConfig, PipelineConfig};
 use crate::job::PipelineId;
-use crate::partition::{Order, RecordPath};
+use crate::outlet::Outlet;
+use crate::partition::{Destination, Order, RecordPath};
 use crate::pipeline::{Pipeline, Status, Tuning};
 use crate::reload::file::PluginFile;
 use crate::reload::{self, Reloader};
+use crate::spec::PipelineSpec;
 use crate::supervisor::Host;
 use anyhow::{Context as _, bail};
 use millrace_flow::admission::AdmissionLimits;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::{ConsumerConfig, ProducerConfig};
 use millrace_kafka::consumer::Consumer;
-use millrace_kafka::delivery::Delivery;
+use millrace_kafka::delivery::{Delivery, DeliveryEvent};
 use millrace_kafka::mock::is_embedded;
+use millrace_lookup::EventService;
 use millrace_plugin::Plugin;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -71,6 +74,7 @@ pub async fn launch(
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
     let consumer = Consumer::start(consumer_config(&config), sink)?;
     let (report_to, reports) = mpsc::channel(REPORTS_MAX);
+    let outlet = outlet(host, &config, &spec, report_to.clone())?;
     let delivery = Delivery::start(producer_config(&config), Some(&consumer), report_to)?;
     let order = match config.order {
         OrderConfig::Key => Order::PerKey,
@@ -78,7 +82,9 @@ pub async fn launch(
     };
     let tuning = tuning(&config);
     let version = (spec.version, *plugin.digest().as_bytes());
-    let path = RecordPath::new(order, tuning.admission, host.workers.len(), Arc::clone(&spec.metrics), version);
+    let outputs_to = if outlet.is_some() { Destination::EventService } else { Destination::Kafka };
+    let (workers, metrics) = (host.workers.len(), Arc::clone(&spec.metrics));
+    let path = RecordPath::new(order, tuning.admission, workers, outputs_to, metrics, version);
     let (publish, status) = watch::channel(None);
     let (change, changes) = mpsc::channel(CHANGES_MAX);
     let (want, wanted) = mpsc::channel(CHANGES_MAX);
@@ -93,9 +99,11 @@ pub async fn launch(
         consumer,
         source,
         delivery,
+        outlet,
         reports,
         clock: Arc::clone(&host.clock),
         tuning,
+        drain: host.controls.drain(&config.name),
         stop: host.stop.clone(),
         status: publish,
     };
@@ -181,6 +189,19 @@ pub(crate) fn too_small(topic: &str, takes: u64, bytes_max: u64) -> String {
         "topic {topic} takes records of up to {takes} bytes (its `max.message.bytes`), and `max_message_bytes` is \
          {bytes_max}"
     )
+}
+
+/// What posts the outputs, where they do not go to Kafka.
+fn outlet(
+    host: &Host,
+    config: &PipelineConfig,
+    spec: &PipelineSpec,
+    reports: mpsc::Sender<DeliveryEvent>,
+) -> anyhow::Result<Option<Outlet>> {
+    let Some(cfg) = &config.event_service else { return Ok(None) };
+    let service = EventService::new(&cfg.service, &lookups::lookup_config(&host.config))?;
+    let bytes_max = usize::try_from(cfg.batch_bytes_max).unwrap_or(usize::MAX);
+    Ok(Some(Outlet::start(service, bytes_max, Arc::clone(&spec.metrics), Arc::clone(&host.clock), reports)))
 }
 
 fn consumer_config(config: &PipelineConfig) -> ConsumerConfig {

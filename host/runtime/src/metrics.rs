@@ -10,6 +10,7 @@ mod guest;
 mod lookups;
 mod process;
 
+use crate::outlet::PostOutcome;
 use crate::telemetry::{PluginLogRate, plugin_lines};
 use bounded::WordCounters;
 pub(crate) use families::ALL as FAMILIES;
@@ -107,6 +108,11 @@ impl HostMetrics {
     /// Sets whether a pipeline runs.
     pub fn pipeline_up(&self, name: &str, running: Running) {
         self.gauge(&families::PIPELINE_UP, &[name]).set(i64::from(running == Running::Yes));
+    }
+
+    /// Sets whether a pipeline is drained.
+    pub fn pipeline_drained(&self, name: &str, drained: bool) {
+        self.gauge(&families::PIPELINE_DRAINED, &[name]).set(i64::from(drained));
     }
 
     /// Says which plugin a pipeline runs, and no longer which it ran before.
@@ -243,6 +249,7 @@ pub struct PipelineMetrics {
     outputs: IntCounter,
     outputs_refused: IntCounter,
     fields_dropped: WordCounters,
+    posts: WordCounters,
     event_seconds: Histogram,
     turns: IntCounter,
     turn_seconds: Histogram,
@@ -294,6 +301,7 @@ impl PipelineMetrics {
             outputs: counter(&families::OUTPUTS),
             outputs_refused: counter(&families::OUTPUTS_REFUSED),
             fields_dropped: words(&families::FIELDS_DROPPED),
+            posts: words(&families::POSTS),
             event_seconds: seconds(&families::EVENT_SECONDS),
             turns: counter(&families::TURNS),
             turn_seconds: seconds(&families::TURN_SECONDS),
@@ -328,6 +336,16 @@ impl PipelineMetrics {
     /// An output lost fields that its schema does not know.
     pub fn dropped_fields(&self, path: &str, count: u64) {
         self.fields_dropped.add(path, count);
+    }
+
+    /// The pipeline's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A batch was posted to the event service.
+    pub(crate) fn posted(&self, outcome: PostOutcome) {
+        self.posts.count(outcome.word());
     }
 
     /// An event was admitted: it is in flight.

@@ -12,11 +12,15 @@
 //!
 //! Nothing here waits: `pipeline.rs` is the loop around it and owns every queue and timer.
 
+mod drain;
 mod flow;
 mod leaving;
+mod outbox;
 mod versions;
 
+pub use drain::Until;
 pub use flow::Flow;
+pub use outbox::Destination;
 
 use crate::job::{Finish, Finished, Job, JobId, VersionId};
 use crate::metrics::PipelineMetrics;
@@ -28,6 +32,7 @@ use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::{DeliveryError, OutputFailure, Unit};
 use millrace_platform::content_bytes_hint;
+use outbox::{Outboxes, UnitJobs};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -123,9 +128,6 @@ pub struct Batch {
     pub jobs: Vec<Job>,
 }
 
-/// The jobs that one unit delivers, each with the number of its outputs, in order.
-type UnitJobs = Vec<(JobId, usize)>;
-
 /// A job whose outputs Kafka would not take.
 #[derive(Debug)]
 pub struct Refused {
@@ -158,11 +160,13 @@ pub struct RecordPath {
     load: Vec<usize>,
     /// Retries by the time at which they are due.
     retries: BTreeMap<(Instant, JobId), ()>,
-    /// Outputs that wait to be delivered, with their jobs, in order.
-    outbox: Vec<OutputRecord>,
-    outbox_jobs: UnitJobs,
+    /// Where the outputs of events go; error events always go to Kafka.
+    outputs_to: Destination,
+    outboxes: Outboxes,
     units: FxHashMap<u64, UnitJobs>,
     next_unit: u64,
+    /// Up to where events are taken; none: all.
+    drain: Option<Until>,
     metrics: Arc<PipelineMetrics>,
 }
 
@@ -172,6 +176,7 @@ impl RecordPath {
         order: Order,
         limits: AdmissionLimits,
         workers: usize,
+        outputs_to: Destination,
         metrics: Arc<PipelineMetrics>,
         (version, plugin): (VersionId, PluginDigest),
     ) -> Self {
@@ -187,10 +192,11 @@ impl RecordPath {
             ready: Vec::new(),
             load: vec![0; workers],
             retries: BTreeMap::new(),
-            outbox: Vec::new(),
-            outbox_jobs: Vec::new(),
+            outputs_to,
+            outboxes: Outboxes::default(),
             units: FxHashMap::default(),
             next_unit: 0,
+            drain: None,
             metrics,
         }
     }
@@ -241,9 +247,14 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self { partitions, admission, answers, backlog_bytes, jobs, next_job, ready, order, metrics, .. } = self;
+        let Self {
+            partitions, admission, answers, backlog_bytes, jobs, next_job, ready, order, drain, metrics, ..
+        } = self;
         for (name, partition) in partitions.iter_mut() {
             while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
+                if drain.as_ref().is_some_and(|until| !until.takes(name, record.offset)) {
+                    break;
+                }
                 let Some(version) = partition.versions.at(record.offset) else { break };
                 // Answers and outputs like those of the events before it, or more where it says so itself.
                 let reserved = bytes + BOOKKEEPING_BYTES + to_come.max(answers.bytes());
@@ -398,8 +409,8 @@ impl RecordPath {
         if outputs.is_empty() {
             self.settle(id, now);
         } else {
-            self.outbox_jobs.push((id, outputs.len()));
-            self.outbox.extend(outputs);
+            let destination = if self.has_failed(id) { Destination::Kafka } else { self.outputs_to };
+            self.outboxes.of(destination).put(id, outputs);
         }
     }
 
@@ -428,14 +439,12 @@ impl RecordPath {
         None
     }
 
-    /// Deliver: the outbox as one unit, if there is anything in it.
-    pub fn deliver(&mut self) -> Option<Unit> {
-        if self.outbox.is_empty() {
-            return None;
-        }
+    /// Deliver: what waits for `destination` as one unit, if there is anything.
+    pub fn deliver(&mut self, destination: Destination) -> Option<Unit> {
+        let (outputs, jobs) = self.outboxes.of(destination).take()?;
         let serial = self.unit_serial();
-        self.units.insert(serial, std::mem::take(&mut self.outbox_jobs));
-        Some(Unit { serial, outputs: std::mem::take(&mut self.outbox), progress: Vec::new() })
+        self.units.insert(serial, jobs);
+        Some(Unit { serial, outputs, progress: Vec::new() })
     }
 
     /// Settle: these units were acknowledged by Kafka.
@@ -508,8 +517,7 @@ impl RecordPath {
             job.ending = Some(Ending::Failed(error_type.to_owned()));
         }
         self.metrics.refused_outputs();
-        self.outbox_jobs.push((id, 1));
-        self.outbox.push(error_event);
+        self.outboxes.of(Destination::Kafka).put(id, vec![error_event]);
     }
 
     /// What moved since the last call, as a unit without outputs. `only` narrows it to partitions that leave.

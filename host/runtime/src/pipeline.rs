@@ -6,7 +6,8 @@ mod versions;
 pub use versions::{Change, NewVersion, Tuning};
 
 use crate::job::{Finished, VersionId};
-use crate::partition::{Batch, RecordPath, Refused};
+use crate::outlet::Outlet;
+use crate::partition::{Batch, Destination, RecordPath, Refused, Until};
 use crate::spec::PipelineSpec;
 use crate::worker::Message;
 use millrace_flow::cause::Cause;
@@ -20,6 +21,8 @@ use millrace_kafka::delivery::{Delivery, DeliveryError, DeliveryEvent, Unit};
 use millrace_kafka::error::KafkaError;
 use millrace_platform::build_error_event;
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
@@ -51,6 +54,9 @@ pub enum PipelineError {
         /// Why.
         source: ProgressError,
     },
+    /// The event service does not serve us.
+    #[error("outputs cannot be posted: {0}")]
+    EventService(String),
     /// A thread or task that the pipeline needs has ended.
     #[error("the {0} ended unexpectedly")]
     Gone(&'static str),
@@ -86,12 +92,16 @@ pub struct Pipeline {
     pub source: Receiver<SourceEvent>,
     /// Writes the outputs and commits progress.
     pub delivery: Delivery,
+    /// Posts the outputs, where they go to an event service; error events and progress go to Kafka all the same.
+    pub outlet: Option<Outlet>,
     /// What became of them.
     pub reports: Receiver<DeliveryEvent>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// The limits that this loop holds to.
     pub tuning: Tuning,
+    /// Up to where it is to take events, if an operator drains it.
+    pub drain: watch::Receiver<Option<Until>>,
     /// True once the host stops.
     pub stop: watch::Receiver<bool>,
     /// How it is, for readiness.
@@ -105,6 +115,21 @@ pub struct Status {
     pub partitions: usize,
     /// The digest of the plugin that new events run on.
     pub plugin: String,
+    /// Whether an operator drains it, and how far that is.
+    pub drain: Option<Drain>,
+}
+
+/// How far draining is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Drain {
+    /// Events are taken up to some offset, or in flight.
+    Draining,
+    /// All of them are settled, and so much is committed: the next offset of every partition.
+    Drained {
+        /// By `topic/partition`.
+        offsets: BTreeMap<String, i64>,
+    },
 }
 
 /// What changes while the loop runs.
@@ -114,6 +139,8 @@ struct State {
     stopping: bool,
     /// A unit that the producer had no room for.
     refused: Option<Unit>,
+    /// A unit that the event service had no room for.
+    refused_by_service: Option<Unit>,
     /// Progress that was handed over and is not reported as committed yet, with the time of that.
     uncommitted: FxHashMap<TopicPartition, (PartitionProgress, Instant)>,
     next_commit: Instant,
@@ -125,6 +152,8 @@ struct State {
     asked_for: FxHashSet<PluginDigest>,
     /// Workers that are still to forget a version.
     retiring: Vec<(usize, VersionId)>,
+    /// How far draining is.
+    drain: Option<Drain>,
 }
 
 impl State {
@@ -157,13 +186,16 @@ impl Pipeline {
             leaving: Vec::new(),
             stopping: false,
             refused: None,
+            refused_by_service: None,
             uncommitted: FxHashMap::default(),
             next_commit: Instant::now() + self.tuning.commit_interval,
             holding: false,
             next_version: None,
             asked_for: FxHashSet::default(),
             retiring: Vec::new(),
+            drain: None,
         };
+        self.on_drain(&mut state);
         loop {
             let wake = self.next_wake(&state);
             tokio::select! {
@@ -181,6 +213,10 @@ impl Pipeline {
                 }
                 change = self.changes.recv() => {
                     self.on_change(change.ok_or(PipelineError::Gone("reloader"))?, &mut state);
+                }
+                ordered = self.drain.changed() => {
+                    ordered.map_err(|_host_is_gone| PipelineError::Gone("host"))?;
+                    self.on_drain(&mut state);
                 }
                 event = self.source.recv() => {
                     self.on_source(event.ok_or(PipelineError::Gone("consumer"))?, &mut state)?;
@@ -243,7 +279,9 @@ impl Pipeline {
         }
         self.dispatch()?;
         self.deliver(state);
+        self.post(state)?;
         self.leave(state, now);
+        self.look_whether_drained(state);
         if now >= state.next_commit {
             self.commit(state, None);
             state.next_commit = now + self.tuning.commit_interval;
@@ -278,7 +316,7 @@ impl Pipeline {
         if let Some(due) = self.path.retry_due(now) {
             wake = wake.min(due);
         }
-        if state.refused.is_some() {
+        if state.refused.is_some() || state.refused_by_service.is_some() {
             wake = wake.min(now + Duration::from_millis(1));
         }
         wake.min(state.next_commit.max(now))
@@ -301,11 +339,27 @@ impl Pipeline {
     fn deliver(&mut self, state: &mut State) {
         let unit = match state.refused.take() {
             Some(unit) => Some(unit),
-            None => self.path.deliver(),
+            None => self.path.deliver(Destination::Kafka),
         };
         if let Some(Err(refused)) = unit.map(|unit| self.delivery.deliver(unit)) {
             state.refused = Some(refused.0);
         }
+    }
+
+    /// Hands outputs to the event service, where they go there.
+    fn post(&mut self, state: &mut State) -> Result<(), PipelineError> {
+        let Some(outlet) = &self.outlet else { return Ok(()) };
+        if let Some(why) = outlet.refusal() {
+            return Err(PipelineError::EventService(why));
+        }
+        let unit = match state.refused_by_service.take() {
+            Some(unit) => Some(unit),
+            None => self.path.deliver(Destination::EventService),
+        };
+        if let Some(Err(refused)) = unit.map(|unit| outlet.deliver(unit)) {
+            state.refused_by_service = Some(refused.0);
+        }
+        Ok(())
     }
 
     /// Hands progress to be committed: of everything, or of partitions that leave. A unit without outputs always fits.
@@ -411,7 +465,7 @@ impl Pipeline {
             self.path.assign(partition, progress);
         }
         self.look_after_versions(state);
-        self.publish_status();
+        self.publish_status(state);
         Ok(())
     }
 
@@ -431,6 +485,38 @@ impl Pipeline {
         }
         self.drop_partitions(&back, state);
         state.forget(&back);
+    }
+
+    /// An operator drains the pipeline, or lets it go on.
+    fn on_drain(&mut self, state: &mut State) {
+        let until = self.drain.borrow_and_update().clone();
+        if until.is_none() && state.drain.is_none() {
+            return;
+        }
+        tracing::info!(pipeline = self.spec.name, ?until, "Draining was ordered, or taken back.");
+        state.drain = until.is_some().then_some(Drain::Draining);
+        self.path.drain(until);
+        self.publish_status(state);
+    }
+
+    /// Once all that is still taken is settled and committed, the pipeline is drained; a partition that comes, or an order
+    /// to go on, ends that.
+    fn look_whether_drained(&mut self, state: &mut State) {
+        let Some(before) = &state.drain else { return };
+        let settled = self.path.is_drained();
+        if settled && *before == Drain::Draining {
+            self.commit(state, None);
+        }
+        let drain = if settled && state.uncommitted.is_empty() {
+            Drain::Drained { offsets: self.path.prefixes() }
+        } else {
+            Drain::Draining
+        };
+        if state.drain.as_ref() != Some(&drain) {
+            tracing::info!(pipeline = self.spec.name, drain = ?drain, "Draining has come further.");
+            state.drain = Some(drain);
+            self.publish_status(state);
+        }
     }
 
     /// Begins to stop: nothing new is started, what is in flight may finish until the deadline.
@@ -477,14 +563,18 @@ impl Pipeline {
                 drop(inbox.try_send(Message::Cancel(version, jobs)));
             }
         }
-        if let Some(unit) = &mut state.refused {
+        for unit in state.refused.iter_mut().chain(&mut state.refused_by_service) {
             self.path.recall(unit);
         }
-        self.publish_status();
+        if let Some(outlet) = &self.outlet {
+            outlet.recall(self.path.orphans());
+        }
+        self.publish_status(state);
     }
 
-    fn publish_status(&self) {
-        let status = Status { partitions: self.path.owned().len(), plugin: self.spec.plugin_digest.clone() };
+    fn publish_status(&self, state: &State) {
+        let (partitions, plugin) = (self.path.owned().len(), self.spec.plugin_digest.clone());
+        let status = Status { partitions, plugin, drain: state.drain.clone() };
         self.status.send_replace(Some(status));
     }
 }

@@ -4,6 +4,7 @@
 use crate::admin::{self, Health};
 use crate::clock::SystemClock;
 use crate::config::{HostConfig, PipelineConfig};
+use crate::control::Controls;
 use crate::job::PipelineId;
 use crate::launch::{self, Launched};
 use crate::metrics::HostMetrics;
@@ -62,6 +63,8 @@ pub struct Host {
     pub metrics: Arc<HostMetrics>,
     /// What `/readyz` tells.
     pub health: Arc<Health>,
+    /// What operators ordered.
+    pub controls: Arc<Controls>,
     /// Whether the demo's embedded broker is taken for a Kafka.
     pub allow_embedded_broker: bool,
     /// True once the host stops.
@@ -104,7 +107,9 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     metrics.watch_lookups(lookup.clone());
     let engine = millrace_plugin::Engine::new(engine_config(&config))?;
     let Workers { workers, sidelines, threads } = start_workers(config.workers, &lookup, &clock, &handle)?;
-    let admin = admin::serve(&config.admin, Arc::clone(&metrics), Arc::clone(&health)).await?;
+    let controls = Arc::new(Controls::new(config.pipelines.iter().map(|pipeline| pipeline.name.clone())));
+    let shown = (Arc::clone(&metrics), Arc::clone(&health), Arc::clone(&controls));
+    let admin = admin::serve(&config.admin, shown).await?;
     let host = Arc::new(Host {
         plugins: PluginStore::new(config.plugins.cache_dir.as_deref(), config.pipelines.len()),
         files: FileWatch::start(),
@@ -116,6 +121,7 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
         clock,
         metrics,
         health,
+        controls,
         allow_embedded_broker: broker == EmbeddedBroker::Allowed,
         stop,
     });

@@ -31,8 +31,12 @@ pub struct Enrichment {
     pub mediawiki: Vec<String>,
     /// The input topic.
     pub input: String,
+    /// Further input topics of the same stream.
+    pub more_inputs: Vec<String>,
     /// The output topic.
     pub output: String,
+    /// Where outputs are posted in place of the topic: the section `event_service`, as YAML on one line; empty: nowhere.
+    pub event_service: String,
     /// The error topic.
     pub errors: String,
     /// Where a new group begins: `earliest`, `latest` or a time.
@@ -76,7 +80,9 @@ impl Enrichment {
             call_slots_total: 64,
             mediawiki: Vec::new(),
             input: format!("{name}.in"),
+            more_inputs: Vec::new(),
             output: format!("{name}.out"),
+            event_service: String::new(),
             errors: format!("{name}.error"),
             start: "earliest".to_owned(),
             order: "key",
@@ -141,6 +147,13 @@ pipelines:
 
     fn pipeline_yaml(&self) -> String {
         let key = if self.key.is_empty() { String::new() } else { format!("        key: {}\n", self.key) };
+        let inputs: String =
+            [&self.input].into_iter().chain(&self.more_inputs).map(|topic| format!("\"{topic}\",")).collect();
+        let (topic, event_service) = if self.event_service.is_empty() {
+            (format!("        topic: \"{}\"\n", self.output), String::new())
+        } else {
+            (String::new(), format!("    event_service: {}\n", self.event_service))
+        };
         let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
         let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
         format!(
@@ -151,13 +164,12 @@ pipelines:
     order: {order}
     group: \"{group}\"
     start: {start}
-    inputs:
-      {input_name}: {{ stream: mediawiki.page_change.v1, topics: [\"{input}\"] }}
+{event_service}    inputs:
+      {input_name}: {{ stream: mediawiki.page_change.v1, topics: [{inputs}] }}
     outputs:
       {output_name}:
         stream: mediawiki.page_content_change.v1
-        topic: \"{output}\"
-        schema: /mediawiki/page/change/1.2.0
+{topic}        schema: /mediawiki/page/change/1.2.0
 {key}        max_message_bytes: {message_bytes}
     errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
     lookups: {lookups}
@@ -173,8 +185,7 @@ pipelines:
             group = self.group,
             input_name = self.names.0,
             output_name = self.names.1,
-            input = self.input,
-            output = self.output,
+            inputs = inputs.trim_end_matches(','),
             errors = self.errors,
         )
     }

@@ -1,11 +1,14 @@
 //! Tests of the admin server over a real connection.
 
 use super::*;
+use crate::partition::Until;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 struct Server {
     address: std::net::SocketAddr,
     health: Arc<Health>,
+    controls: Arc<Controls>,
     task: JoinHandle<std::io::Result<()>>,
 }
 
@@ -16,9 +19,11 @@ async fn server() -> Server {
     let health = Arc::new(Health::with_metrics(["a", "b"].map(str::to_owned).into_iter(), Arc::clone(&metrics)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let bounded = Bounded { listener, places: Arc::new(Semaphore::new(1)) };
-    let app = router(metrics, Arc::clone(&health));
-    Server { address, health, task: tokio::spawn(async move { axum::serve(bounded, app).await }) }
+    let controls = Arc::new(Controls::new(["a", "b"].map(str::to_owned).into_iter()));
+    let shared = Shared { metrics, health: Arc::clone(&health), controls: Arc::clone(&controls) };
+    let app = router(shared).into_make_service_with_connect_info::<Peer>();
+    let task = tokio::spawn(async move { axum::serve(Bounded::new(listener, 1), app).await });
+    Server { address, health, controls, task }
 }
 
 /// The answer to `head`, as text; empty where the server hung up.
@@ -36,8 +41,8 @@ async fn readiness_waits_for_every_pipeline_and_names_what_is_wrong() {
     let server = server().await;
     let unready = ask(&server, "GET /readyz HTTP/1.1").await;
     assert!(unready.starts_with("HTTP/1.1 503"), "{unready}");
-    server.health.running("a", Status { partitions: 3, plugin: "abc".to_owned() });
-    server.health.running("b", Status { partitions: 0, plugin: "def".to_owned() });
+    server.health.running("a", Status { partitions: 3, plugin: "abc".to_owned(), drain: None });
+    server.health.running("b", Status { partitions: 0, plugin: "def".to_owned(), drain: None });
     server.health.reload_refused("a", "the plugin is empty");
     let ready = ask(&server, "GET /readyz HTTP/1.1").await;
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
@@ -79,5 +84,39 @@ async fn bad_requests_are_refused_and_the_next_one_is_answered() {
         assert!(refused, "{}: {answer}", head.get(..20).unwrap_or(head));
     }
     assert!(ask(&server, "GET /healthz HTTP/1.1").await.ends_with("alive\n"));
+    server.task.abort();
+}
+
+#[tokio::test]
+async fn orders_are_taken_as_json_alone() {
+    let server = server().await;
+    let post = async |path: &str, kind: &str, body: &str| {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nContent-Type: {kind}\r\nContent-Length: {}", body.len());
+        let text = format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n{body}");
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let drain = server.controls.drain("a");
+    for (path, kind, body, status) in [
+        ("/pipelines/a/drain", "text/plain", r#"{"until":"now"}"#, "415"),
+        ("/pipelines/a/drain", "application/json", r#"{"until":"soon"}"#, "422"),
+        ("/pipelines/a/drain", "application/json", r#"{"until":"now","x":1}"#, "422"),
+        ("/pipelines/z/drain", "application/json", r#"{"until":"now"}"#, "404"),
+        ("/pipelines/a/stop", "application/json", "{}", "404"),
+    ] {
+        let answer = post(path, kind, body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {body}: {answer}");
+    }
+    assert_eq!(*drain.borrow(), None);
+    let taken = post("/pipelines/a/drain", "application/json", r#"{"until":{"offset":5}}"#).await;
+    assert!(taken.starts_with("HTTP/1.1 202"), "{taken}");
+    assert_eq!(*drain.borrow(), Some(Until::Offset(5)));
+    let taken = post("/pipelines/a/resume", "application/json", "{}").await;
+    assert!(taken.starts_with("HTTP/1.1 202"), "{taken}");
+    assert_eq!(*drain.borrow(), None);
+    assert_eq!(*server.controls.drain("b").borrow(), None);
     server.task.abort();
 }

@@ -2,9 +2,10 @@
 //! pipeline can be asked; plugins never see an address or a credential.
 
 use super::mediawiki::base_url;
+use super::quantity::{KIB, MIB, show_size};
 use super::reader::{Section, key};
 use millrace_lookup::config::{SLOTS_DEFAULT, SLOTS_MAX};
-use millrace_lookup::{HttpGrant, HttpTargetConfig};
+use millrace_lookup::{EventServiceConfig, HttpGrant, HttpTargetConfig};
 
 /// The methods that change nothing.
 const METHODS: [&str; 2] = ["GET", "HEAD"];
@@ -33,6 +34,45 @@ pub(crate) fn read_target(name: &str, section: &Section<'_>) -> HttpTargetConfig
             .secret_file(key("authorization_file", "A file that holds the value of the `Authorization` header."))
             .optional("calls are anonymous"),
     }
+}
+
+/// The largest batch that is posted where nothing else is said: far below what event services take (10 MB), and still many
+/// events.
+const BATCH_BYTES: u64 = 4 * MIB;
+
+/// Reads where a pipeline's outputs are posted.
+pub(crate) fn read_event_service(section: &Section<'_>) -> OutletConfig {
+    const KIND: &str = "address like https://eventgate.example.org/v1/events";
+    let address = |text: &str| {
+        let rest = text.strip_prefix("http://").or(text.strip_prefix("https://"));
+        let plain =
+            |rest: &str| !rest.starts_with('/') && !rest.is_empty() && !rest.contains(['?', '#', '@', ' ', '\\']);
+        if rest.is_some_and(plain) { Ok(text.to_owned()) } else { Err(format!("expected an {KIND}")) }
+    };
+    OutletConfig {
+        service: EventServiceConfig {
+            url: section.parsed(key("url", "The address that takes events, path included."), KIND, address).required(),
+            host: section.text(key("host", "The `Host` header.")).optional("that of the address"),
+            authorization_file: section
+                .secret_file(key("authorization_file", "A file that holds the value of the `Authorization` header."))
+                .optional("posts are anonymous"),
+        },
+        batch_bytes_max: section
+            .size(
+                key("max_batch_bytes", "The most bytes that are posted together; a larger event goes alone."),
+                KIB..=64 * MIB,
+            )
+            .or(BATCH_BYTES, show_size(BATCH_BYTES)),
+    }
+}
+
+/// Where a pipeline's outputs are posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutletConfig {
+    /// The event service.
+    pub service: EventServiceConfig,
+    /// The most bytes of a batch.
+    pub batch_bytes_max: u64,
 }
 
 /// Reads what a pipeline may ask of one service.

@@ -1,7 +1,7 @@
 //! `pipelines[]`: one plugin with its streams, settings, grants and limits. What can only be known once the plugin is
 //! loaded is checked in `binding.rs`.
 
-use super::http;
+use super::http::{self, OutletConfig};
 use super::limits::{self, PipelineLimits};
 use super::mediawiki::{DOMAINS, domain_pattern};
 use super::quantity::{KIB, MIB, parse_time, show_size};
@@ -37,6 +37,8 @@ pub struct PipelineConfig {
     pub group: String,
     /// Where a partition begins that the group has no progress of.
     pub start: StartPosition,
+    /// The event service that the outputs are posted to. None: they are written to Kafka.
+    pub event_service: Option<OutletConfig>,
     /// The plugin's inputs by name. Every input of the plugin must be here.
     pub inputs: BTreeMap<String, InputConfig>,
     /// The plugin's outputs by name. Every output of the plugin must be here.
@@ -54,7 +56,8 @@ pub struct PipelineConfig {
 impl PipelineConfig {
     /// The topics that are written, each with the largest record that the pipeline gives it.
     pub fn written(&self) -> impl Iterator<Item = (&str, u64)> {
-        let outputs = self.outputs.values().map(|output| (output.topic.as_str(), output.message_bytes_max));
+        let written = self.outputs.values().filter(|_| self.event_service.is_none());
+        let outputs = written.map(|output| (output.topic.as_str(), output.message_bytes_max));
         outputs.chain([(self.errors.topic.as_str(), self.errors.message_bytes_max)])
     }
 }
@@ -154,6 +157,10 @@ pub(crate) fn read(section: &Section<'_>, clusters: &BTreeMap<String, ClusterCon
             .text(key("group", "The consumer group; no two pipelines may share one."))
             .or(format!("millrace.{name}"), "millrace.<name>"),
         start: read_start(section),
+        event_service: section.section(
+            key("event_service", "An event service (EventGate) that takes the outputs. Error events go to Kafka."),
+            http::read_event_service,
+        ),
         inputs: section
             .named(key("inputs", "The streams that feed the plugin's inputs, by the input's name."), read_input)
             .into_iter()

@@ -48,11 +48,16 @@ fn topics(section: &Section<'_>, index: usize, pipeline: &PipelineConfig) {
             }
         }
     }
+    let posts = pipeline.event_service.is_some();
+    for (name, _) in pipeline.outputs.iter().filter(|(_, output)| posts && output.topic != output.stream) {
+        let problem = "outputs are posted to `event_service`, which chooses the topic itself".to_owned();
+        section.pipeline_mistake(index, &["outputs", name, "topic"], problem, "remove this key, or `event_service`");
+    }
     if pipeline.cluster != pipeline.output_cluster {
         return;
     }
     let own = "a pipeline that reads what it writes never ends";
-    for (name, output) in &pipeline.outputs {
+    for (name, output) in pipeline.outputs.iter().filter(|_| !posts) {
         if readers.contains_key(&output.topic) {
             let problem = format!("`{}` is an input of the same pipeline: {own}", output.topic);
             section.pipeline_mistake(index, &["outputs", name, "topic"], problem, "write to another topic");
@@ -109,7 +114,7 @@ fn covers(known: &str, wanted: &str) -> bool {
 fn loops(section: &Section<'_>, config: &HostConfig) {
     let pipelines = &config.pipelines;
     let feeds = |from: usize, to: usize| match (pipelines.get(from), pipelines.get(to)) {
-        (Some(from), Some(to)) if from.output_cluster == to.cluster => {
+        (Some(from), Some(to)) if from.output_cluster == to.cluster && from.event_service.is_none() => {
             let read = |topic: &String| to.inputs.values().any(|input| input.topics.contains(topic));
             from.outputs.values().any(|output| read(&output.topic))
         }

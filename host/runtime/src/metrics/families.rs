@@ -76,6 +76,8 @@ families! {
     FIELDS_DROPPED = counter("millrace_fields_dropped_total", &["pipeline", "field"],
         "Fields left out of outputs because the pinned version of the schema does not know them or does not let them be \
          null, by their path. Beyond 64 paths: other.");
+    POSTS = counter("millrace_event_service_posts_total", &["pipeline", "outcome"],
+        "Batches posted to the pipeline's event service: accepted, partial (some events invalid or put off), failed.");
     OUTPUTS_REFUSED = counter("millrace_outputs_refused_total", PIPELINE,
         "Events whose outputs Kafka refused as too large: an error event took their place.");
     EVENT_SECONDS = seconds("millrace_event_seconds", PIPELINE, "From admission to settlement of an event.");
@@ -104,6 +106,8 @@ families! {
     SIDELINED = gauge("millrace_pipeline_sidelined", PIPELINE,
         "Workers on which the plugin used too much CPU time at the cost of others: there it runs at low priority.");
     PIPELINE_UP = gauge("millrace_pipeline_up", PIPELINE, "1 while the pipeline runs, 0 while it is stopped.");
+    PIPELINE_DRAINED = gauge("millrace_pipeline_drained", PIPELINE,
+        "1 while an operator holds the pipeline drained: all it took is settled and committed, and it takes nothing.");
     PIPELINE_RESTARTS = counter("millrace_pipeline_restarts_total", PIPELINE, "How often the pipeline stopped by itself.");
     PARTITIONS = gauge("millrace_partitions_assigned", PIPELINE, "Partitions that this host owns.");
     PARTITIONS_PAUSED = gauge("millrace_partitions_paused", PIPELINE, "Those of them that wait for room.");

@@ -66,10 +66,10 @@ impl RecordPath {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::job::{Finish, Finished, JobId, VersionId};
     use crate::metrics::HostMetrics;
-    use crate::partition::{Order, RecordPath};
+    use crate::partition::{Destination, Order, RecordPath};
     use millrace_flow::admission::AdmissionLimits;
     use millrace_flow::progress::Progress;
     use millrace_flow::record::{Record, TopicPartition};
@@ -77,7 +77,7 @@ mod tests {
 
     const PARTITION: (&str, i32) = ("in", 0);
 
-    fn record(offset: i64) -> Record {
+    pub(in crate::partition) fn record(offset: i64) -> Record {
         Record {
             source: TopicPartition::new(PARTITION.0, PARTITION.1),
             offset,
@@ -89,10 +89,10 @@ mod tests {
     }
 
     /// A path with a budget of a megabyte that owns one partition.
-    fn path() -> RecordPath {
+    pub(in crate::partition) fn path() -> RecordPath {
         let metrics = HostMetrics::new().unwrap().pipeline("p");
         let limits = AdmissionLimits { bytes_max: 1 << 20, open_max: 1_000 };
-        let mut path = RecordPath::new(Order::PerKey, limits, 1, metrics, (VersionId(0), [0; 32]));
+        let mut path = RecordPath::new(Order::PerKey, limits, 1, Destination::Kafka, metrics, (VersionId(0), [0; 32]));
         path.assign(TopicPartition::new(PARTITION.0, PARTITION.1), Progress::at(0));
         path
     }

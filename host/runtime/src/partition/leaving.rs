@@ -1,8 +1,9 @@
 //! Partitions on their way out: what is given up, what is still sent, and that the books add up.
 
-use super::{JobId, OpenJob, RecordPath, UnitJobs, Waiting};
+use super::outbox::keep_known;
+use super::{Destination, JobId, OpenJob, RecordPath, Waiting};
 use crate::job::VersionId;
-use millrace_flow::record::{OutputRecord, TopicPartition};
+use millrace_flow::record::TopicPartition;
 use millrace_kafka::delivery::Unit;
 use rustc_hash::FxHashMap;
 
@@ -50,8 +51,8 @@ impl RecordPath {
         for partition in gone {
             self.partitions.remove(partition);
         }
-        let waiting = std::mem::take(&mut self.outbox_jobs);
-        self.outbox_jobs = keep_known(&self.jobs, waiting, &mut self.outbox);
+        self.outboxes.of(Destination::Kafka).keep(&self.jobs);
+        self.outboxes.of(Destination::EventService).keep(&self.jobs);
         cancelled
     }
 
@@ -62,6 +63,23 @@ impl RecordPath {
         let kept = keep_known(&self.jobs, jobs, &mut outputs);
         unit.outputs = outputs;
         self.units.insert(unit.serial, kept);
+    }
+
+    /// Where the outputs of jobs that are no longer ours stand in units that were sent: the unit's serial number, and the
+    /// output's index in it.
+    pub fn orphans(&self) -> Vec<(u64, u32)> {
+        let mut orphans = Vec::new();
+        for (serial, jobs) in &self.units {
+            let mut index = 0;
+            for (id, count) in jobs {
+                let end = index + u32::try_from(*count).unwrap_or(u32::MAX);
+                if !self.jobs.contains_key(id) {
+                    orphans.extend((index..end).map(|index| (*serial, index)));
+                }
+                index = end;
+            }
+        }
+        orphans
     }
 
     /// Gives a job up: its record runs again elsewhere.
@@ -78,22 +96,6 @@ impl Drop for RecordPath {
     fn drop(&mut self) {
         self.jobs.drain().for_each(|_| self.metrics.abandoned());
     }
-}
-
-/// Leaves the outputs of known jobs in `outputs`, and returns those jobs.
-fn keep_known(jobs: &FxHashMap<JobId, OpenJob>, unit: UnitJobs, outputs: &mut Vec<OutputRecord>) -> UnitJobs {
-    let mut all = std::mem::take(outputs).into_iter();
-    let mut kept = UnitJobs::new();
-    for (id, count) in unit {
-        let own = all.by_ref().take(count);
-        if jobs.contains_key(&id) {
-            outputs.extend(own);
-            kept.push((id, count));
-        } else {
-            own.for_each(drop);
-        }
-    }
-    kept
 }
 
 /// Whether a job belongs to one of the partitions that leave.

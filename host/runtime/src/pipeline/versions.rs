@@ -77,7 +77,7 @@ impl Pipeline {
         spec.metrics.swapped();
         self.versions.insert(spec.version, Arc::clone(&spec));
         self.spec = spec;
-        self.publish_status();
+        self.publish_status(state);
     }
 
     /// Asks for the plugins that progress names and that do not run, each once; and lets go of versions without events.
