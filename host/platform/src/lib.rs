@@ -14,6 +14,7 @@ mod identity;
 mod key;
 mod pointer;
 mod projection;
+mod streams;
 mod time;
 
 pub use content_hint::content_bytes_hint;
@@ -25,3 +26,6 @@ pub use identity::{Origin, meta_id};
 pub use key::KeyField;
 pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};
 pub use projection::Projection;
+pub use streams::{
+    DataCentre, ReadScope, StreamMistake, StreamSettings, StreamsConfig, StreamsError, TOPIC_PREFIXES, TopicsError,
+};

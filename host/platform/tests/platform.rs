@@ -17,5 +17,7 @@ mod error_event;
 mod model;
 #[path = "platform/project.rs"]
 mod project;
+#[path = "platform/real_streams.rs"]
+mod real_streams;
 #[path = "platform/sample.rs"]
 mod sample;
