@@ -3,6 +3,7 @@
 //! The envelope (`envelope`) and the facts that the host reads (`facts`) are built on it and live elsewhere.
 
 mod budget;
+mod cut;
 mod draft;
 mod edit;
 mod error;
@@ -14,6 +15,7 @@ mod source;
 mod value;
 
 pub use budget::EditBudget;
+pub use cut::{Dropped, Projected, Reason};
 pub(crate) use edit::Editor;
 pub use error::{DecodeError, EditError};
 pub(crate) use part::{Member, Part};
@@ -22,6 +24,7 @@ pub use value::{Elements, Key, Members, Value};
 
 use crate::pointer::Pointer;
 use crate::projection::Projection;
+use crate::schema::Shape;
 use bytes::Bytes;
 use draft::Draft;
 use index::Indexer;
@@ -137,6 +140,11 @@ impl Document {
         project::project(self, projection, out);
     }
 
+    /// This document without what `shape` does not know; see [`crate::Schema::project`].
+    pub(crate) fn cut(&self, shape: &Shape) -> Projected {
+        cut::cut(self, shape)
+    }
+
     /// This document with `edits`, in their order; it shares whatever they do not touch.
     ///
     /// `seen` is the projection by which the plugin got this document: a `set` over an object fails if `seen` had cut it
@@ -168,6 +176,11 @@ impl Document {
             (Part::Node { source: 0, .. }, Some(source)) => source.view().size(0, whole(source)),
             _ => self.root().size_least(),
         }
+    }
+
+    /// The most values that this document can have, without counting them.
+    pub(crate) fn values(&self) -> usize {
+        self.0.sources.iter().map(|source| source.nodes.len()).sum()
     }
 
     /// The bytes that this document pins in memory: texts, blobs and the index over them.

@@ -1,7 +1,7 @@
-//! The Event Platform's contract: documents, envelope, message keys, error events.
+//! The Event Platform's contract: documents, schemas, envelope, message keys, error events.
 //!
 //! Nothing here knows Kafka, HTTP or WebAssembly: records come in and go out as `flow`'s plain data, and the time is
-//! handed in. In reading order: [`Document`], [`Projection`], [`build_output`], [`build_error_event`].
+//! handed in. In reading order: [`Document`], [`Projection`], [`Schema`], [`build_output`], [`build_error_event`].
 
 #![forbid(unsafe_code)]
 
@@ -14,11 +14,15 @@ mod identity;
 mod key;
 mod pointer;
 mod projection;
+mod schema;
 mod streams;
 mod time;
 
 pub use content_hint::content_bytes_hint;
-pub use document::{DecodeError, DecodeLimits, Document, EditBudget, EditError, Elements, Key, Kind, Members, Value};
+pub use document::{
+    DecodeError, DecodeLimits, Document, Dropped, EditBudget, EditError, Elements, Key, Kind, Members, Projected,
+    Reason, Value,
+};
 pub use envelope::{CheckError, Given, OutputStream, build_output};
 pub use error_event::{ERROR_EVENT_BYTES_LEAST, ErrorStream, build_error_event};
 pub use facts::{Conceals, EventFacts};
@@ -26,6 +30,7 @@ pub use identity::{Origin, meta_id};
 pub use key::KeyField;
 pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};
 pub use projection::Projection;
+pub use schema::{Invalid, Presence, Schema, SchemaError, SchemaUri, SchemaUriError, SchemaVersion, Violation};
 pub use streams::{
     DataCentre, ReadScope, StreamMistake, StreamSettings, StreamsConfig, StreamsError, TOPIC_PREFIXES, TopicsError,
 };

@@ -42,6 +42,16 @@ impl<'a> PartRef<'a> {
     }
 }
 
+impl PartRef<'_> {
+    pub(super) fn to_part(self) -> Part {
+        match self {
+            PartRef::Node { source, node } => Part::Node { source, node },
+            PartRef::Object(members) => Part::Object(members.to_vec()),
+            PartRef::Array(parts) => Part::Array(parts.to_vec()),
+        }
+    }
+}
+
 /// Where the texts of parts are found.
 pub(super) trait Sources {
     /// The source of that number; an empty one if there is none, which no document has.
@@ -82,6 +92,47 @@ pub(super) fn write(sources: &[Arc<Source>], part: PartRef<'_>, out: &mut Vec<u8
                     out.push(b',');
                 }
                 write(sources, PartRef::of(part), out);
+            }
+            out.push(b']');
+        }
+    }
+}
+
+/// Appends the beginning of what [`write`] appends, until `out` has `bytes`; blobs are `"..."`.
+pub(super) fn write_beginning(sources: &[Arc<Source>], part: PartRef<'_>, bytes: usize, out: &mut Vec<u8>) {
+    match part {
+        PartRef::Node { source, node } => {
+            let view = sources.view(source);
+            let Some(node) = view.node(node) else { return };
+            let end = node.end.min(node.start.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX)));
+            for byte in view.bytes(node.start, end) {
+                if *byte == LEAF_MARK { out.extend_from_slice(b"\"...\"") } else { out.push(*byte) }
+            }
+        }
+        PartRef::Object(members) => {
+            out.push(b'{');
+            for (at, member) in members.iter().enumerate() {
+                if out.len() >= bytes {
+                    return;
+                }
+                if at > 0 {
+                    out.push(b',');
+                }
+                write_key(sources.view(member.source), member.key, out);
+                write_beginning(sources, PartRef::of(&member.part), bytes, out);
+            }
+            out.push(b'}');
+        }
+        PartRef::Array(parts) => {
+            out.push(b'[');
+            for (at, part) in parts.iter().enumerate() {
+                if out.len() >= bytes {
+                    return;
+                }
+                if at > 0 {
+                    out.push(b',');
+                }
+                write_beginning(sources, PartRef::of(part), bytes, out);
             }
             out.push(b']');
         }

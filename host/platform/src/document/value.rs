@@ -62,6 +62,35 @@ impl<'a> Value<'a> {
         std::str::from_utf8(text).ok()?.parse().ok()
     }
 
+    /// The digits of a number as they came in; none for anything else.
+    pub(crate) fn number_text(self) -> Option<&'a str> {
+        let (_, text) = self.span().filter(|_| self.kind() == Kind::Number)?;
+        std::str::from_utf8(text).ok()
+    }
+
+    /// The fewest and the most characters that a string can have, without reading it; none for anything else.
+    pub(crate) fn characters(self) -> Option<(u64, u64)> {
+        /// A character has up to four bytes, and up to twelve where it is written as two escapes.
+        const BYTES_MAX: u64 = 4;
+        const ESCAPED_BYTES_MAX: u64 = 12;
+        let PartRef::Node { source, node } = self.part else { return None };
+        let view = self.sources.view(source);
+        let node = view.node(node).filter(|node| node.kind == Kind::String)?;
+        let (bytes, each_max) = match view.leaf(node.start) {
+            Some(blob) => (blob.size(), BYTES_MAX),
+            None if node.escaped => (u64::from(node.end - node.start - 2), ESCAPED_BYTES_MAX),
+            None => (u64::from(node.end - node.start - 2), BYTES_MAX),
+        };
+        Some((bytes.div_ceil(each_max), bytes))
+    }
+
+    /// The beginning of its JSON text, for messages: at least `bytes` of it, or all. A blob in it is `"..."`.
+    pub(crate) fn beginning(self, bytes: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        part::write_beginning(self.sources, self.part, bytes, &mut out);
+        out
+    }
+
     /// `true` or `false`; none for anything else.
     pub fn as_bool(self) -> Option<bool> {
         let (_, text) = self.span().filter(|_| self.kind() == Kind::Bool)?;
@@ -125,6 +154,11 @@ impl<'a> Value<'a> {
         usize::try_from(self.sources.view(0).node(node)?.start).ok()
     }
 
+    /// The part of the document that it is.
+    pub(super) fn to_part(self) -> Part {
+        self.part.to_part()
+    }
+
     /// The text of an untouched value, and where it is.
     fn span(self) -> Option<(View<'a>, &'a [u8])> {
         let PartRef::Node { source, node } = self.part else { return None };
@@ -139,6 +173,7 @@ impl<'a> Value<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Key<'a> {
     view: View<'a>,
+    source: u32,
     span: KeySpan,
 }
 
@@ -151,6 +186,11 @@ impl<'a> Key<'a> {
     /// Whether it is `name`; cheaper than comparing [`Key::text`].
     pub fn is(self, name: &str) -> bool {
         self.view.key_is(self.span, name)
+    }
+
+    /// The member of this name with `part` as its value.
+    pub(super) fn member(self, part: Part) -> Member {
+        Member { source: self.source, key: self.span, part }
     }
 
     /// Appends it as it came in, with its quotes and the colon behind it.
@@ -182,12 +222,13 @@ impl<'a> Iterator for Members<'a> {
             Walk::Children(source, view, children) => {
                 let (node, child) = children.next()?;
                 let part = PartRef::Node { source: *source, node };
-                Some((Key { view: *view, span: child.key }, Value::new(self.sources, part)))
+                Some((Key { view: *view, source: *source, span: child.key }, Value::new(self.sources, part)))
             }
             Walk::Members(members) => {
                 let member = members.next()?;
                 let view = self.sources.view(member.source);
-                Some((Key { view, span: member.key }, Value::new(self.sources, PartRef::of(&member.part))))
+                let key = Key { view, source: member.source, span: member.key };
+                Some((key, Value::new(self.sources, PartRef::of(&member.part))))
             }
             Walk::Parts(_) => None,
         }

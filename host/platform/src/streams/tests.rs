@@ -134,7 +134,7 @@ fn what_is_no_stream_configuration_says_so() {
     check_mistakes("{\"streams\":\n {,}}", &["line 2: not JSON at byte 14: expected a key"]);
     check_mistakes(
         "{\"streams\": {\"a\": {},\n \"a\": {}}}",
-        &["line 2: the key `a` at byte 23 is already in its object"],
+        &["line 2: the key `a` at byte 24 is already in its object"],
     );
     let shape = "there is no `streams` in it; its shape is {\"streams\": {\"<name>\": {...}}}, as `action=streamconfigs` \
                  answers";
