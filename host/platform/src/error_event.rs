@@ -32,7 +32,7 @@ pub struct ErrorStream {
 pub const ERROR_EVENT_BYTES_LEAST: usize = 64 << 10;
 
 /// The schema that error events follow.
-const SCHEMA_URI: &str = "/error/2.1.0";
+pub const ERROR_SCHEMA_URI: &str = "/error/2.1.0";
 /// The most bytes of a message, escaped: more than a screen of text.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
 /// The most bytes of a stack, escaped.
@@ -144,7 +144,7 @@ impl ErrorEvent {
         push_member("id", &meta_id(origin, &errors.stream, 0).to_string(), NAME_BYTES_MAX, &mut meta);
         push_member("dt", &dt, NAME_BYTES_MAX, &mut meta);
         let mut members = Vec::with_capacity(512);
-        push_member("$schema", SCHEMA_URI, NAME_BYTES_MAX, &mut members);
+        push_member("$schema", ERROR_SCHEMA_URI, NAME_BYTES_MAX, &mut members);
         push_member("dt", &dt, NAME_BYTES_MAX, &mut members);
         push_member("emitter_id", &errors.emitter_id, NAME_BYTES_MAX, &mut members);
         push_member("error_type", cause_word, NAME_BYTES_MAX, &mut members);
