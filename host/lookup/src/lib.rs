@@ -6,12 +6,14 @@
 //!
 //! In reading order: what is asked ([`grants`], `question`), where it waits (`queue`, `ready`, `target`, `places`),
 //! how it is sent and read (`call`, `transport`, `revision`, ...), and the rules on the way (`breaker`, `young`,
-//! `retry_after`, `cache`, `forgotten`), each of them pure.
+//! `retry_after`, `cache`, `forgotten`), each of them pure. Beside all that stands [`fetch`]: documents that the operator
+//! configured, which no plugin asks for.
 
 #![forbid(unsafe_code)]
 
 pub mod config;
 pub mod error;
+pub mod fetch;
 pub mod grants;
 pub mod stats;
 

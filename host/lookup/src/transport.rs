@@ -2,12 +2,13 @@
 //! known here. The trait exists because tests put a scripted one in its place.
 
 use crate::answer_buffer::PinnedBytes;
-use crate::config::LookupConfig;
+use crate::config::{Agent, LookupConfig};
 use crate::error::LookupConfigError;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
-use reqwest::{Certificate, Client, Method, Response, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Method, Response, redirect};
+use std::path::Path;
 use std::time::Duration;
 
 /// Room that is reserved for an answer of unknown length, in bytes.
@@ -63,37 +64,53 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// A client as the configuration wants it: no redirects, no proxies from the environment.
+    /// A client as the configuration wants it, with connections that are kept.
     pub(crate) fn new(cfg: &LookupConfig, pinned: PinnedBytes) -> Result<Self, LookupConfigError> {
-        let agent = format!("{}/{} ({})", cfg.agent.product, cfg.agent.version, cfg.agent.contact);
-        let agent = reqwest::header::HeaderValue::from_str(&agent)
-            .map_err(|_| LookupConfigError::Header { what: "the product, version or contact of the user agent" })?;
-        let mut builder = Client::builder()
-            .user_agent(agent)
-            .http1_only()
-            .no_proxy()
-            .referer(false)
-            .redirect(redirect::Policy::none())
-            .gzip(true)
+        let builder = builder(&cfg.agent, cfg.ca_file.as_deref())?
             .connect_timeout(Duration::from_millis(cfg.timeouts.connect_ms))
             .timeout(Duration::from_millis(cfg.timeouts.total_ms))
             .pool_idle_timeout(Duration::from_millis(cfg.timeouts.idle_ms))
             .pool_max_idle_per_host(cfg.calls_max);
-        if let Some(path) = &cfg.ca_file {
-            let what = "the file of certificate authorities";
-            let text =
-                std::fs::read(path).map_err(|source| LookupConfigError::File { what, path: path.clone(), source })?;
-            let content =
-                || LookupConfigError::Content { what, path: path.clone(), expected: "certificates in PEM form" };
-            let certificates = Certificate::from_pem_bundle(&text).map_err(|_| content())?;
-            if certificates.is_empty() {
-                return Err(content());
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
+        Self::of(builder, pinned)
+    }
+
+    /// A client for a document now and then. It keeps no connection: one belongs to the runtime in which it was made.
+    pub(crate) fn for_documents(
+        agent: &Agent,
+        ca_file: Option<&Path>,
+        deadline: Duration,
+        pinned: PinnedBytes,
+    ) -> Result<Self, LookupConfigError> {
+        Self::of(builder(agent, ca_file)?.timeout(deadline).pool_max_idle_per_host(0), pinned)
+    }
+
+    fn of(builder: ClientBuilder, pinned: PinnedBytes) -> Result<Self, LookupConfigError> {
         let client = builder.build().map_err(|error| LookupConfigError::Client { reason: error.to_string() })?;
         Ok(Self { client, pinned })
     }
+}
+
+/// What all clients have in common: no redirects, no proxies from the environment.
+fn builder(agent: &Agent, ca_file: Option<&Path>) -> Result<ClientBuilder, LookupConfigError> {
+    let agent = format!("{}/{} ({})", agent.product, agent.version, agent.contact);
+    let agent = reqwest::header::HeaderValue::from_str(&agent)
+        .map_err(|_| LookupConfigError::Header { what: "the product, version or contact of the user agent" })?;
+    let builder = Client::builder()
+        .user_agent(agent)
+        .http1_only()
+        .no_proxy()
+        .referer(false)
+        .redirect(redirect::Policy::none())
+        .gzip(true);
+    let Some(path) = ca_file else { return Ok(builder) };
+    let what = "the file of certificate authorities";
+    let text = std::fs::read(path).map_err(|source| LookupConfigError::File { what, path: path.to_owned(), source })?;
+    let content = || LookupConfigError::Content { what, path: path.to_owned(), expected: "certificates in PEM form" };
+    let certificates = Certificate::from_pem_bundle(&text).map_err(|_| content())?;
+    if certificates.is_empty() {
+        return Err(content());
+    }
+    Ok(builder.tls_certs_merge(certificates))
 }
 
 impl Transport for Http {

@@ -164,12 +164,10 @@ pub fn build_output(
             editor.finish()
         }
     };
-    let Projected { document, dropped } = stream.schema.project(&document);
+    let conform = stream.schema.conform(&document);
+    let schema = || stream.schema.uri().to_string();
+    let Projected { document, dropped } = conform.map_err(|invalid| CheckError::Invalid { schema: schema(), invalid })?;
     check_size(document.size_least(), stream)?;
-    stream.schema.validate(&document).map_err(|invalid| CheckError::Invalid {
-        schema: stream.schema.uri().to_string(),
-        invalid,
-    })?;
     let key = match emission.key {
         Some(key) => Some(key),
         None if stream.key_fields.is_empty() => None,

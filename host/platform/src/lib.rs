@@ -10,11 +10,13 @@ mod document;
 mod envelope;
 mod error_event;
 mod facts;
+mod fit;
 mod identity;
 mod key;
 mod pointer;
 mod projection;
 mod schema;
+mod streams;
 mod time;
 
 pub use content_hint::content_bytes_hint;
@@ -23,10 +25,15 @@ pub use document::{
     Reason, Value,
 };
 pub use envelope::{BuiltOutput, CheckError, Given, OutputStream, build_output};
-pub use error_event::{ERROR_EVENT_BYTES_LEAST, ErrorStream, build_error_event};
+pub use error_event::{ERROR_EVENT_BYTES_LEAST, ERROR_SCHEMA_URI, ErrorStream, build_error_event};
 pub use facts::{Conceals, EventFacts};
+pub use fit::Unfit;
 pub use identity::{Origin, meta_id};
 pub use key::KeyField;
 pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};
 pub use projection::Projection;
 pub use schema::{Invalid, Presence, Schema, SchemaError, SchemaUri, SchemaUriError, SchemaVersion, Violation};
+pub use streams::{
+    ContestedTopic, DataCentre, ReadScope, StreamMistake, StreamSettings, StreamsConfig, StreamsError, TOPIC_PREFIXES,
+    TopicsError,
+};

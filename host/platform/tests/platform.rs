@@ -21,6 +21,8 @@ mod model;
 mod project;
 #[path = "platform/real_schemas.rs"]
 mod real_schemas;
+#[path = "platform/real_streams.rs"]
+mod real_streams;
 #[path = "platform/sample.rs"]
 mod sample;
 #[path = "platform/schema.rs"]

@@ -148,6 +148,12 @@ impl<'a> Value<'a> {
         part::size(self.sources, self.part)
     }
 
+    /// Where it begins in the text that the document was parsed from; none where an edit put it there.
+    pub(crate) fn offset(self) -> Option<usize> {
+        let PartRef::Node { source: 0, node } = self.part else { return None };
+        usize::try_from(self.sources.view(0).node(node)?.start).ok()
+    }
+
     /// The part of the document that it is.
     pub(super) fn to_part(self) -> Part {
         self.part.to_part()

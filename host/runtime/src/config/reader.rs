@@ -56,14 +56,19 @@ impl Desk {
 
     /// Takes a mistake down.
     pub(crate) fn mistake(&self, position: Position, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
-        let mistake = Mistake { position, key: key.to_owned(), problem: problem.into(), remedy: remedy.into() };
+        let (key, problem, remedy) = (key.to_owned(), problem.into(), remedy.into());
+        self.mistakes.borrow_mut().push(Mistake { file: None, position, key, problem, remedy });
+    }
+
+    /// Takes a mistake down that stands in a file which this one names.
+    pub(crate) fn mistake_elsewhere(&self, mistake: Mistake) {
         self.mistakes.borrow_mut().push(mistake);
     }
 
-    /// What was found, in the order of the lines.
+    /// What was found, in the order of the lines; that of other files comes last.
     pub(crate) fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
-        mistakes.sort_by_key(|mistake| mistake.position);
+        mistakes.sort_by(|one, other| (&one.file, one.position).cmp(&(&other.file, other.position)));
         mistakes
     }
 
@@ -108,7 +113,17 @@ pub(crate) struct Section<'a> {
 impl<'a> Section<'a> {
     /// Reads `node` as a section by `read`, then reports what nobody asked for.
     pub(crate) fn read<T>(desk: &'a Desk, path: String, node: Option<&'a Node>, read: impl FnOnce(&Self) -> T) -> T {
-        let position = node.map_or(Position::default(), |node| node.position);
+        Self::read_at(desk, path, (Position::default(), node), read)
+    }
+
+    /// The same with the position that counts where there is no node.
+    fn read_at<T>(
+        desk: &'a Desk,
+        path: String,
+        (otherwise, node): (Position, Option<&'a Node>),
+        read: impl FnOnce(&Self) -> T,
+    ) -> T {
+        let position = node.map_or(otherwise, |node| node.position);
         if let Some(node) = node.filter(|node| !node.is_empty() && !matches!(node.value, Value::Mapping(_))) {
             let problem = format!("expected a section with keys, found {}", node.describe());
             desk.mistake(node.position, &path, problem, "write its keys below it, indented");
@@ -135,6 +150,15 @@ impl<'a> Section<'a> {
     /// Takes down a mistake about one of the section's keys.
     pub(crate) fn mistake(&self, name: &str, problem: impl Into<String>, remedy: impl Into<String>) {
         self.desk.mistake(self.position_of(name), &self.path_of(name), problem, remedy);
+    }
+
+    /// Takes down a mistake about a key of a section below this one, which has been read.
+    pub(crate) fn mistake_below(&self, names: [&str; 2], problem: impl Into<String>, remedy: impl Into<String>) {
+        let [outer, inner] = names;
+        let below = self.entry(outer).map_or(&[][..], |entry| entry.node.entries());
+        let position = below.iter().find(|entry| entry.key == inner).map(|entry| entry.node.position);
+        let path = format!("{}.{inner}", self.path_of(outer));
+        self.desk.mistake(position.unwrap_or_else(|| self.position_of(outer)), &path, problem, remedy);
     }
 
     /// Takes down a mistake of pipeline `index`, at the deepest of the keys `names` that was written.
@@ -186,7 +210,7 @@ impl<'a> Section<'a> {
     /// A section whose keys all have defaults: it is read even where it is absent.
     pub(crate) fn defaults<T>(&self, key: Key, read: impl FnOnce(&Section<'a>) -> T) -> T {
         let node = self.child(key, "section");
-        Section::read(self.desk, self.path_of(key.name), node, read)
+        Section::read_at(self.desk, self.path_of(key.name), (self.position, node), read)
     }
 
     /// A section whose keys are names of the operator's choice, each with a section of its own.

@@ -49,10 +49,6 @@ fn topics(section: &Section<'_>, index: usize, pipeline: &PipelineConfig) {
         }
     }
     let posts = pipeline.event_service.is_some();
-    for (name, _) in pipeline.outputs.iter().filter(|(_, output)| posts && output.topic != output.stream) {
-        let problem = "outputs are posted to `event_service`, which chooses the topic itself".to_owned();
-        section.pipeline_mistake(index, &["outputs", name, "topic"], problem, "remove this key, or `event_service`");
-    }
     if pipeline.cluster != pipeline.output_cluster {
         return;
     }
