@@ -9,13 +9,6 @@ use std::sync::Arc;
 
 pub(crate) const PAGE_CHANGE: &str = include_str!("page_change.json");
 
-/// A schema that takes every object, for tests that are not about schemas.
-pub(crate) fn open_schema(uri: &str) -> Arc<Schema> {
-    let uri = SchemaUri::parse(uri).unwrap();
-    let text = format!(r#"{{"title": "{}", "$id": "{uri}", "type": "object"}}"#, uri.title());
-    Arc::new(Schema::compile(&uri, text.as_bytes()).unwrap())
-}
-
 pub(crate) fn document(text: &str) -> Document {
     Document::parse(Bytes::copy_from_slice(text.as_bytes()), &DecodeLimits::default()).unwrap()
 }
