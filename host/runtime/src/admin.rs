@@ -37,6 +37,9 @@ pub enum PipelineHealth {
         partitions: usize,
         /// The digest of the plugin that new events run on.
         plugin: String,
+        /// Why it takes no events: so many fail. It tries again by itself, so it is ready.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        failing: Option<String>,
     },
     /// It is stopped, and is started again after a while.
     Stopped {
@@ -81,8 +84,8 @@ impl Health {
 
     /// A pipeline has been told its partitions, or runs another plugin.
     pub fn running(&self, pipeline: &str, status: Status) {
-        let Status { partitions, plugin } = status;
-        self.update(pipeline, |state| state.health = PipelineHealth::Running { partitions, plugin });
+        let Status { partitions, plugin, failing } = status;
+        self.update(pipeline, |state| state.health = PipelineHealth::Running { partitions, plugin, failing });
         self.show(pipeline, Running::Yes);
     }
 

@@ -7,7 +7,7 @@ pub mod version;
 
 use crate::config::{OrderConfig, PipelineConfig};
 use crate::job::PipelineId;
-use crate::partition::{Order, RecordPath};
+use crate::partition::{Order, PathLimits, RecordPath};
 use crate::pipeline::{Pipeline, Status, Tuning};
 use crate::reload::file::PluginFile;
 use crate::reload::{self, Reloader};
@@ -78,7 +78,7 @@ pub async fn launch(
     };
     let tuning = tuning(&config);
     let version = (spec.version, *plugin.digest().as_bytes());
-    let path = RecordPath::new(order, tuning.admission, host.workers.len(), Arc::clone(&spec.metrics), version);
+    let path = RecordPath::new(order, tuning.path, host.workers.len(), Arc::clone(&spec.metrics), version);
     let (publish, status) = watch::channel(None);
     let (change, changes) = mpsc::channel(CHANGES_MAX);
     let (want, wanted) = mpsc::channel(CHANGES_MAX);
@@ -109,7 +109,10 @@ pub async fn launch(
 pub(crate) fn tuning(config: &PipelineConfig) -> Tuning {
     let limits = &config.limits;
     Tuning {
-        admission: AdmissionLimits { bytes_max: limits.bytes_in_flight_max, open_max: limits.open_offsets_max },
+        path: PathLimits {
+            admission: AdmissionLimits { bytes_max: limits.bytes_in_flight_max, open_max: limits.open_offsets_max },
+            failures: limits.failures,
+        },
         commit_interval: limits.commit_interval,
         drain_deadline: limits.drain_deadline,
     }

@@ -226,6 +226,15 @@ pub enum Running {
     No,
 }
 
+/// Whether so many events of a pipeline fail that it takes single ones only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// It does.
+    Yes,
+    /// It goes on as usual.
+    No,
+}
+
 /// The handles of one pipeline.
 #[derive(Debug)]
 pub struct PipelineMetrics {
@@ -250,6 +259,7 @@ pub struct PipelineMetrics {
     log_lines_dropped: IntCounter,
     series_dropped: IntCounter,
     sidelined: IntGauge,
+    failing: IntGauge,
     versions: IntGauge,
     swaps: IntCounter,
     swap_pause: Histogram,
@@ -300,6 +310,7 @@ impl PipelineMetrics {
             log_lines_dropped: counter(&families::PLUGIN_LOG_LINES_DROPPED),
             series_dropped: counter(&families::PLUGIN_SERIES_DROPPED),
             sidelined: gauge(&families::SIDELINED),
+            failing: gauge(&families::PIPELINE_FAILING),
             versions: gauge(&families::VERSIONS),
             swaps: counter(&families::SWAPS),
             swap_pause: seconds(&families::SWAP_PAUSE),
@@ -417,6 +428,11 @@ impl PipelineMetrics {
     /// So many more workers have the plugin on the sideline.
     pub fn sidelined(&self, more: i64) {
         self.sidelined.add(more);
+    }
+
+    /// Whether so many events fail that single ones are taken only.
+    pub fn failing(&self, failing: Failing) {
+        self.failing.set(i64::from(failing == Failing::Yes));
     }
 
     /// How many versions have open events or take new ones.

@@ -3,7 +3,7 @@
 //! | stage | where | if it goes wrong |
 //! |---|---|---|
 //! | poll | `kafka::Consumer` -> [`RecordPath::poll`] | the supervisor restarts the pipeline with backoff |
-//! | admit | [`RecordPath::admit`]: `flow::ledger`, `flow::admission` | the record waits in its backlog, its partition is paused |
+//! | admit | [`RecordPath::admit`]: `flow::ledger`, `flow::admission`, `flow::failures` | the record waits in its backlog, its partition is paused |
 //! | lane | [`RecordPath::admit`]: `flow::lane` | - |
 //! | decode, turn, lookup, check | `station.rs`: `start`, `round`, `ask`, `check` | an error event |
 //! | finish | [`RecordPath::finish`] | a retry starts the original record again; its lane waits |
@@ -12,27 +12,42 @@
 //!
 //! Nothing here waits: `pipeline.rs` is the loop around it and owns every queue and timer.
 
+mod failing;
 mod flow;
 mod leaving;
+mod refused;
+#[cfg(test)]
+mod sample;
 mod versions;
 
 pub use flow::Flow;
+pub use refused::Refused;
 
 use crate::job::{Finish, Finished, Job, JobId, VersionId};
 use crate::metrics::PipelineMetrics;
 use millrace_flow::admission::{Admission, AdmissionLimits, AnswerEstimate, Head};
+use millrace_flow::failures::{FailureBreaker, FailureLimits, FailureNews, Gate, Purpose};
 use millrace_flow::lane::{LaneId, Lanes};
 use millrace_flow::ledger::{Admitted, Ledger};
 use millrace_flow::progress::{PluginDigest, Progress, ProgressBudget};
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_kafka::commit::PartitionProgress;
-use millrace_kafka::delivery::{DeliveryError, OutputFailure, Unit};
+use millrace_kafka::delivery::Unit;
 use millrace_platform::content_bytes_hint;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 use versions::{PartitionVersions, RunningVersions};
+
+/// What a path holds to.
+#[derive(Clone, Copy, Debug)]
+pub struct PathLimits {
+    /// What may be in flight.
+    pub admission: AdmissionLimits,
+    /// When so many events fail that no more are admitted.
+    pub failures: FailureLimits,
+}
 
 /// What order means in a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +104,8 @@ struct OpenJob {
     /// What admission holds for it.
     reserved: u64,
     admitted: Instant,
+    /// Whether it was admitted alone, to find out whether events still fail.
+    purpose: Purpose,
     worker: Option<usize>,
     /// Whether its lane went on and its progress was reserved: once, also when it has to run again.
     released: bool,
@@ -126,26 +143,14 @@ pub struct Batch {
 /// The jobs that one unit delivers, each with the number of its outputs, in order.
 type UnitJobs = Vec<(JobId, usize)>;
 
-/// A job whose outputs Kafka would not take.
-#[derive(Debug)]
-pub struct Refused {
-    /// The job.
-    pub id: JobId,
-    /// Its record.
-    pub record: Arc<Record>,
-    /// The version that it ran on.
-    pub version: VersionId,
-    /// Which try it was.
-    pub attempt: u32,
-    /// Why.
-    pub error: DeliveryError,
-}
-
 /// The path of every record of one pipeline, from poll to settlement.
 pub struct RecordPath {
     order: Order,
     versions: RunningVersions,
     admission: Admission,
+    failures: FailureBreaker,
+    /// What is to be told of the failures.
+    failure_news: Vec<FailureNews>,
     answers: AnswerEstimate,
     /// Bytes of the records that wait in backlogs.
     backlog_bytes: u64,
@@ -170,7 +175,7 @@ impl RecordPath {
     /// An empty path: no partition is owned yet. Events run on `version`, which runs `plugin`.
     pub fn new(
         order: Order,
-        limits: AdmissionLimits,
+        limits: PathLimits,
         workers: usize,
         metrics: Arc<PipelineMetrics>,
         (version, plugin): (VersionId, PluginDigest),
@@ -178,7 +183,9 @@ impl RecordPath {
         Self {
             order,
             versions: RunningVersions::new(version, plugin),
-            admission: Admission::new(limits),
+            admission: Admission::new(limits.admission),
+            failures: FailureBreaker::new(limits.failures),
+            failure_news: Vec::new(),
             answers: AnswerEstimate::new(),
             backlog_bytes: 0,
             partitions: FxHashMap::default(),
@@ -219,8 +226,9 @@ impl RecordPath {
     }
 
     /// Holds to other limits from now on.
-    pub fn set_limits(&mut self, limits: AdmissionLimits) {
-        self.admission.set_limits(limits);
+    pub fn set_limits(&mut self, limits: PathLimits, now: Instant) {
+        self.admission.set_limits(limits.admission);
+        self.failure_news.extend(self.failures.set_limits(limits.failures, now));
     }
 
     /// Poll: takes records that the consumer fetched. Those of a partition that is no longer owned are nobody's.
@@ -241,9 +249,19 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self { partitions, admission, answers, backlog_bytes, jobs, next_job, ready, order, metrics, .. } = self;
+        let Self {
+            partitions, admission, failures, answers, backlog_bytes, jobs, next_job, ready, order, metrics, ..
+        } = self;
         for (name, partition) in partitions.iter_mut() {
             while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
+                let purpose = match failures.gate(now) {
+                    Gate::Go => Purpose::Ordinary,
+                    Gate::Trial => Purpose::Trial,
+                    Gate::Shut => {
+                        partition.swapped = partition.swapped.map(|_| now);
+                        break;
+                    }
+                };
                 let Some(version) = partition.versions.at(record.offset) else { break };
                 // Answers and outputs like those of the events before it, or more where it says so itself.
                 let reserved = bytes + BOOKKEEPING_BYTES + to_come.max(answers.bytes());
@@ -260,6 +278,9 @@ impl RecordPath {
                 if partition.ledger.admit(record.offset) == Admitted::AlreadySettled {
                     metrics.repeated_settled();
                     continue;
+                }
+                if purpose == Purpose::Trial {
+                    failures.begin_trial();
                 }
                 admission.reserve(reserved);
                 metrics.event_in();
@@ -279,6 +300,7 @@ impl RecordPath {
                         attempt: 1,
                         reserved,
                         admitted: now,
+                        purpose,
                         worker: None,
                         released: false,
                         ending: None,
@@ -403,19 +425,6 @@ impl RecordPath {
         }
     }
 
-    /// Runs a job again whose outputs were not written for no reason of its own. Its lane went on meanwhile, so its
-    /// outputs may come after those of its key's next events: it is the price for neither losing nor failing it.
-    pub fn run_again(&mut self, id: JobId) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.ending = None;
-        self.ready.push(id);
-    }
-
-    /// Whether what Kafka would not take was an error event.
-    pub fn has_failed(&self, id: JobId) -> bool {
-        self.jobs.get(&id).is_some_and(|job| matches!(job.ending, Some(Ending::Failed(_))))
-    }
-
     /// Makes retries ready whose time has come, and says when the next one is due.
     pub fn retry_due(&mut self, now: Instant) -> Option<Instant> {
         while let Some(((due, id), ())) = self.retries.first_key_value().map(|(key, value)| (*key, *value)) {
@@ -452,6 +461,7 @@ impl RecordPath {
         let Some(job) = self.jobs.remove(&id) else { return };
         self.admission.release(job.reserved);
         self.metrics.settled(now.saturating_duration_since(job.admitted));
+        self.count_ending(&job, now);
         match &job.ending {
             Some(Ending::Emitted(outputs)) => self.metrics.emitted(*outputs),
             Some(Ending::Skipped(reason)) => self.metrics.skipped(reason),
@@ -477,39 +487,6 @@ impl RecordPath {
                 None => return,
             }
         }
-    }
-
-    /// Some outputs of a unit were not written. The jobs whose outputs were all written settle; the others are returned,
-    /// each with the first reason, for the caller to decide.
-    pub fn refused(&mut self, serial: u64, failures: Vec<OutputFailure>, now: Instant) -> Vec<Refused> {
-        let mut reasons: BTreeMap<usize, DeliveryError> =
-            failures.into_iter().map(|failure| (failure.index as usize, failure.error)).collect();
-        let mut refused = Vec::new();
-        let mut first = 0;
-        for (id, outputs) in self.units.remove(&serial).unwrap_or_default() {
-            let reason = reasons.range(first..first + outputs).next().map(|(index, _)| *index);
-            first += outputs;
-            match (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(&id)) {
-                (Some(error), Some(job)) => {
-                    let (record, version, attempt) = (Arc::clone(&job.record), job.version, job.attempt);
-                    refused.push(Refused { id, record, version, attempt, error });
-                }
-                (Some(_), None) => {}
-                (None, _) => self.settle(id, now),
-            }
-        }
-        self.release_held(now);
-        refused
-    }
-
-    /// Puts an error event into the outbox, in place of outputs that Kafka would not take.
-    pub fn replace(&mut self, id: JobId, error_type: &str, error_event: OutputRecord) {
-        if let Some(job) = self.jobs.get_mut(&id) {
-            job.ending = Some(Ending::Failed(error_type.to_owned()));
-        }
-        self.metrics.refused_outputs();
-        self.outbox_jobs.push((id, 1));
-        self.outbox.push(error_event);
     }
 
     /// What moved since the last call, as a unit without outputs. `only` narrows it to partitions that leave.

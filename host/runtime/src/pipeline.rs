@@ -1,6 +1,7 @@
 //! The task of one pipeline: the loop around a [`RecordPath`]. It owns the pipeline's queues and timers, tells the
 //! consumer, the workers and the delivery what the path decided, and ends cleanly: on a revoke, on a stop, on a fault.
 
+mod failing;
 mod versions;
 
 pub use versions::{Change, NewVersion, Tuning};
@@ -105,6 +106,8 @@ pub struct Status {
     pub partitions: usize,
     /// The digest of the plugin that new events run on.
     pub plugin: String,
+    /// Why it takes no events, while that is because so many fail.
+    pub failing: Option<String>,
 }
 
 /// What changes while the loop runs.
@@ -250,6 +253,7 @@ impl Pipeline {
             self.look_after_versions(state);
             self.observe();
         }
+        self.tell_failures();
         let flow = self.path.flow(now);
         if !flow.pause.is_empty() {
             self.consumer.pause(&flow.pause);
@@ -267,6 +271,7 @@ impl Pipeline {
     /// Writes down how things stand.
     fn observe(&self) {
         self.path.observe();
+        self.observe_failures();
         if let Some(statistics) = self.consumer.statistics() {
             self.spec.metrics.consumer(&statistics);
         }
@@ -484,7 +489,11 @@ impl Pipeline {
     }
 
     fn publish_status(&self) {
-        let status = Status { partitions: self.path.owned().len(), plugin: self.spec.plugin_digest.clone() };
+        let status = Status {
+            partitions: self.path.owned().len(),
+            plugin: self.spec.plugin_digest.clone(),
+            failing: self.path.failing().map(ToString::to_string),
+        };
         self.status.send_replace(Some(status));
     }
 }

@@ -100,6 +100,8 @@ families! {
         "Versions with open events that could not be had after a restart: the present one took them over.");
     SIDELINED = gauge("millrace_pipeline_sidelined", PIPELINE,
         "Workers on which the plugin used too much CPU time at the cost of others: there it runs at low priority.");
+    PIPELINE_FAILING = gauge("millrace_pipeline_failing", PIPELINE,
+        "1 while so many events fail that the pipeline takes single ones only (`limits.failures`).");
     PIPELINE_UP = gauge("millrace_pipeline_up", PIPELINE, "1 while the pipeline runs, 0 while it is stopped.");
     PIPELINE_RESTARTS = counter("millrace_pipeline_restarts_total", PIPELINE, "How often the pipeline stopped by itself.");
     PARTITIONS = gauge("millrace_partitions_assigned", PIPELINE, "Partitions that this host owns.");
