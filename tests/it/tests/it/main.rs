@@ -12,6 +12,7 @@ mod chaos;
 mod concealed;
 mod contained;
 mod enrichment;
+mod failing;
 mod group;
 mod hostile;
 mod outage;
