@@ -17,5 +17,7 @@ mod error_event;
 mod model;
 #[path = "platform/project.rs"]
 mod project;
+#[path = "platform/reprocess.rs"]
+mod reprocess;
 #[path = "platform/sample.rs"]
 mod sample;
