@@ -18,7 +18,9 @@ mod tree;
 pub use limits::{PipelineLimits, RetryLimits};
 pub use mediawiki::MediaWikiConfig;
 pub use mistake::{Mistake, Mistakes, Position, printable};
+pub use pipeline::ReprocessConfig;
 pub use pipeline::{DeliveryConfig, ErrorsConfig, InputConfig, LookupGrant, OrderConfig, OutputConfig, PipelineConfig};
+pub(crate) use quantity::parse_time;
 pub use quantity::{show_duration, show_size};
 pub(crate) use reader::{Declaration, Presence};
 

@@ -7,7 +7,7 @@ pub mod version;
 
 use crate::config::{OrderConfig, PipelineConfig};
 use crate::job::PipelineId;
-use crate::partition::{Order, PathLimits, RecordPath};
+use crate::partition::{Order, PathLimits, RecordPath, ReprocessTopic};
 use crate::pipeline::{Pipeline, Status, Tuning};
 use crate::reload::file::PluginFile;
 use crate::reload::{self, Reloader};
@@ -79,6 +79,10 @@ pub async fn launch(
     let tuning = tuning(&config);
     let version = (spec.version, *plugin.digest().as_bytes());
     let path = RecordPath::new(order, tuning.path, host.workers.len(), Arc::clone(&spec.metrics), version);
+    let reprocess = config
+        .reprocess
+        .as_ref()
+        .map(|reprocess| ReprocessTopic { topic: reprocess.topic.as_str().into(), cluster_id: cluster_id.clone() });
     let (publish, status) = watch::channel(None);
     let (change, changes) = mpsc::channel(CHANGES_MAX);
     let (want, wanted) = mpsc::channel(CHANGES_MAX);
@@ -87,7 +91,7 @@ pub async fn launch(
         spec,
         changes,
         wanted: want,
-        path,
+        path: path.with_reprocess(reprocess),
         workers: host.workers.clone(),
         results: finished,
         consumer,
@@ -139,7 +143,7 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
     let asking = tokio::task::spawn_blocking(move || {
         let input = Cluster::connect(&asked.cluster)?;
         let id = input.id(ASK_MS)?;
-        for topic in asked.inputs.values().flat_map(|input| &input.topics) {
+        for topic in asked.consumed() {
             need(&input, &asked.cluster.brokers, topic, MESSAGE_BYTES)?;
         }
         let output = Cluster::connect(&asked.output_cluster)?;
@@ -187,9 +191,11 @@ pub(crate) fn too_small(topic: &str, takes: u64, bytes_max: u64) -> String {
 }
 
 fn consumer_config(config: &PipelineConfig) -> ConsumerConfig {
-    let topics = config.inputs.values().flat_map(|input| input.topics.clone()).collect();
+    let topics = config.consumed().map(str::to_owned).collect();
     let mut consumer = ConsumerConfig::new(config.cluster.clone(), &config.group, topics);
     consumer.start = config.start;
+    // What was given back before the pipeline began to read the topic is to be run too.
+    consumer.from_oldest = config.reprocess.iter().map(|reprocess| reprocess.topic.clone()).collect();
     consumer
 }
 

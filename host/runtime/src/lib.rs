@@ -21,6 +21,7 @@ pub mod partition;
 pub mod pipeline;
 pub mod reference;
 pub mod reload;
+pub mod reprocess;
 pub mod shutdown;
 pub mod spec;
 pub mod station;

@@ -248,6 +248,7 @@ pub struct PipelineMetrics {
     abandoned: IntCounter,
     in_flight: IntGauge,
     repeated: IntCounter,
+    reprocessed: IntCounter,
     retries: WordCounters,
     outputs: IntCounter,
     outputs_refused: IntCounter,
@@ -299,6 +300,7 @@ impl PipelineMetrics {
             abandoned: counter(&families::EVENTS_ABANDONED),
             in_flight: gauge(&families::EVENTS_IN_FLIGHT),
             repeated: counter(&families::EVENTS_REPEATED),
+            reprocessed: counter(&families::EVENTS_REPROCESSED),
             retries: words(&families::RETRIES),
             outputs: counter(&families::OUTPUTS),
             outputs_refused: counter(&families::OUTPUTS_REFUSED),
@@ -380,6 +382,11 @@ impl PipelineMetrics {
     /// A record came that was settled already.
     pub fn repeated_settled(&self) {
         self.repeated.inc();
+    }
+
+    /// An event came back that had failed.
+    pub fn reprocessed(&self) {
+        self.reprocessed.inc();
     }
 
     /// A run ended with `retry`; the event stays in flight.

@@ -16,12 +16,14 @@ mod failing;
 mod flow;
 mod leaving;
 mod refused;
+mod reprocessed;
 #[cfg(test)]
 mod sample;
 mod versions;
 
 pub use flow::Flow;
 pub use refused::Refused;
+pub use reprocessed::ReprocessTopic;
 
 use crate::job::{Finish, Finished, Job, JobId, VersionId};
 use crate::metrics::PipelineMetrics;
@@ -33,7 +35,7 @@ use millrace_flow::progress::{PluginDigest, Progress, ProgressBudget};
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::Unit;
-use millrace_platform::content_bytes_hint;
+use millrace_platform::{Attempts, Restored, content_bytes_hint};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -97,10 +99,12 @@ struct Waiting {
 /// One event between admission and settlement.
 struct OpenJob {
     partition: TopicPartition,
+    /// Its offset there. The record has another one where it came back through the reprocess topic.
+    offset: i64,
     record: Arc<Record>,
     version: VersionId,
     lane: LaneId,
-    attempt: u32,
+    attempts: Attempts,
     /// What admission holds for it.
     reserved: u64,
     admitted: Instant,
@@ -125,7 +129,7 @@ enum Ending {
 impl OpenJob {
     /// The job as a worker gets it.
     fn job(&self, id: JobId) -> Job {
-        Job { id, record: Arc::clone(&self.record), attempt: self.attempt }
+        Job { id, record: Arc::clone(&self.record), attempts: self.attempts }
     }
 }
 
@@ -146,6 +150,7 @@ type UnitJobs = Vec<(JobId, usize)>;
 /// The path of every record of one pipeline, from poll to settlement.
 pub struct RecordPath {
     order: Order,
+    reprocess: Option<ReprocessTopic>,
     versions: RunningVersions,
     admission: Admission,
     failures: FailureBreaker,
@@ -182,6 +187,7 @@ impl RecordPath {
     ) -> Self {
         Self {
             order,
+            reprocess: None,
             versions: RunningVersions::new(version, plugin),
             admission: Admission::new(limits.admission),
             failures: FailureBreaker::new(limits.failures),
@@ -200,6 +206,13 @@ impl RecordPath {
             next_unit: 0,
             metrics,
         }
+    }
+
+    /// The same, with a topic through which failed events come back.
+    #[must_use]
+    pub fn with_reprocess(mut self, reprocess: Option<ReprocessTopic>) -> Self {
+        self.reprocess = reprocess;
+        self
     }
 
     /// Takes a partition over, from where its progress says.
@@ -249,9 +262,8 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self {
-            partitions, admission, failures, answers, backlog_bytes, jobs, next_job, ready, order, metrics, ..
-        } = self;
+        let Self { partitions, admission, failures, answers, backlog_bytes, jobs, next_job, ready, .. } = self;
+        let (order, reprocess, metrics) = (self.order, &self.reprocess, &self.metrics);
         for (name, partition) in partitions.iter_mut() {
             while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
                 let purpose = match failures.gate(now) {
@@ -287,17 +299,23 @@ impl RecordPath {
                 if let Some(swapped) = partition.swapped.take() {
                     metrics.swap_paused(now.saturating_duration_since(swapped));
                 }
+                let offset = record.offset;
+                let Restored { record, reprocessed } = reprocessed::to_run(record, reprocess.as_ref());
+                if reprocessed > 0 {
+                    metrics.reprocessed();
+                }
                 let id = JobId(*next_job);
                 *next_job += 1;
-                let lane = lane_of(*order, &record);
+                let lane = lane_of(order, &record);
                 jobs.insert(
                     id,
                     OpenJob {
                         partition: name.clone(),
+                        offset,
                         record: Arc::new(record),
                         version,
                         lane,
-                        attempt: 1,
+                        attempts: Attempts { run: 1, reprocessed },
                         reserved,
                         admitted: now,
                         purpose,
@@ -372,7 +390,7 @@ impl RecordPath {
                     continue;
                 }
                 Finish::Retry { delay, failure } => {
-                    job.attempt += 1;
+                    job.attempts.run += 1;
                     self.metrics.retried(&failure.kind);
                     self.retries.insert((now + delay, id), ());
                     continue;
@@ -397,7 +415,7 @@ impl RecordPath {
     /// Puts the outputs of a finished job into the outbox, or holds them while the progress has no room for them.
     fn release(&mut self, id: JobId, outputs: Vec<OutputRecord>, now: Instant) {
         let Some(job) = self.jobs.get(&id) else { return };
-        let offset = job.record.offset;
+        let offset = job.offset;
         let Some(partition) = self.partitions.get_mut(&job.partition) else { return };
         if job.released {
             return self.send(id, outputs, now);
@@ -471,7 +489,7 @@ impl RecordPath {
             None => self.metrics.abandoned(),
         }
         if let Some(partition) = self.partitions.get_mut(&job.partition) {
-            partition.ledger.settle(job.record.offset);
+            partition.ledger.settle(job.offset);
         }
     }
 

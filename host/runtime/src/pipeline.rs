@@ -367,7 +367,7 @@ impl Pipeline {
         let origin = spec.origin(&refused.record);
         let word = cause.word().to_owned();
         let event =
-            build_error_event(&word, &failure, None, &spec.errors, &origin, refused.attempt, self.clock.now_ms());
+            build_error_event(&word, &failure, None, &spec.errors, &origin, refused.attempts, self.clock.now_ms());
         self.path.replace(refused.id, &word, event);
         Ok(())
     }

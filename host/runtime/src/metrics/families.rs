@@ -70,6 +70,8 @@ families! {
     EVENTS_IN_FLIGHT = gauge("millrace_events_in_flight", PIPELINE, "Events admitted and not settled yet.");
     EVENTS_REPEATED = counter("millrace_events_repeated_total", PIPELINE,
         "Records fetched again although they were settled: passed over, and not among those admitted.");
+    EVENTS_REPROCESSED = counter("millrace_events_reprocessed_total", PIPELINE,
+        "Events that came back through the reprocess topic; among those admitted.");
     RETRIES = counter("millrace_retries_total", &["pipeline", "reason"],
         "Runs that ended with the outcome retry, by the plugin's word. Beyond 64 words: other.");
     OUTPUTS = counter("millrace_outputs_total", PIPELINE, "Outputs of the emitted events.");

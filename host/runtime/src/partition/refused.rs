@@ -4,6 +4,7 @@ use super::{Ending, RecordPath};
 use crate::job::{JobId, VersionId};
 use millrace_flow::record::{OutputRecord, Record};
 use millrace_kafka::delivery::{DeliveryError, OutputFailure};
+use millrace_platform::Attempts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,7 +19,7 @@ pub struct Refused {
     /// The version that it ran on.
     pub version: VersionId,
     /// Which try it was.
-    pub attempt: u32,
+    pub attempts: Attempts,
     /// Why.
     pub error: DeliveryError,
 }
@@ -49,8 +50,8 @@ impl RecordPath {
             first += outputs;
             match (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(&id)) {
                 (Some(error), Some(job)) => {
-                    let (record, version, attempt) = (Arc::clone(&job.record), job.version, job.attempt);
-                    refused.push(Refused { id, record, version, attempt, error });
+                    let (record, version, attempts) = (Arc::clone(&job.record), job.version, job.attempts);
+                    refused.push(Refused { id, record, version, attempts, error });
                 }
                 (Some(_), None) => {}
                 (None, _) => self.settle(id, now),
