@@ -35,6 +35,8 @@ pub struct Enrichment {
     pub output: String,
     /// The error topic.
     pub errors: String,
+    /// The topic through which failed events come back; empty: there is none.
+    pub reprocess: String,
     /// Where a new group begins: `earliest`, `latest` or a time.
     pub start: String,
     /// Which events run one after the other: those of a `key`, or of a `partition`.
@@ -78,6 +80,7 @@ impl Enrichment {
             input: format!("{name}.in"),
             output: format!("{name}.out"),
             errors: format!("{name}.error"),
+            reprocess: String::new(),
             start: "earliest".to_owned(),
             order: "key",
             names: ("page_change", "page_content_change"),
@@ -141,6 +144,10 @@ pipelines:
 
     fn pipeline_yaml(&self) -> String {
         let key = if self.key.is_empty() { String::new() } else { format!("        key: {}\n", self.key) };
+        let reprocess = match self.reprocess.as_str() {
+            "" => String::new(),
+            topic => format!("    reprocess: {{ topic: \"{topic}\" }}\n"),
+        };
         let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
         let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
         format!(
@@ -160,7 +167,7 @@ pipelines:
         schema: /mediawiki/page/change/1.2.0
 {key}        max_message_bytes: {message_bytes}
     errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
-    lookups: {lookups}
+{reprocess}    lookups: {lookups}
 {limits}",
             name = self.name,
             message_bytes = self.message_bytes,

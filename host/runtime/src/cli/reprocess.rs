@@ -100,7 +100,7 @@ pub(super) fn run(arguments: Arguments) -> u8 {
 }
 
 fn end(summary: &Summary, mode: Mode, ran: anyhow::Result<()>, form: Form) -> u8 {
-    let error = ran.err().map(|error| printable(&format!("{error:#}")).to_string());
+    let error = ran.err().map(|error| printable(&format!("{error:#}")));
     let code = if error.is_none() && !summary.interrupted { DONE } else { FAILED };
     match form {
         Form::Json => say(&format!("{:#}\n", summary.json(mode, error.as_deref())), code),

@@ -1,10 +1,10 @@
 //! What came of a run, for people and for machines.
 
 use crate::config::printable;
+use crate::reprocess::session::Mode;
 use millrace_platform::FailedEvent;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// What became of an error event that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,48 +108,54 @@ impl Summary {
         self.fates.values().filter_map(|fates| fates.get(&fate)).sum()
     }
 
-    /// The summary for people. `would`: nothing was written.
-    pub fn text(&self, mode: super::session::Mode) -> String {
-        let mut text = String::new();
-        let would = if mode == super::session::Mode::DryRun { " (nothing was written)" } else { "" };
-        // Writing to a string cannot fail.
-        drop(writeln!(text, "{} error events read, {} given back{would}.", self.read, self.total(Fate::GivenBack)));
+    /// The summary for people.
+    pub fn text(&self, mode: Mode) -> String {
+        let would = if mode == Mode::DryRun { " (a dry run: nothing was written)" } else { "" };
+        let mut lines =
+            vec![format!("{} error events read, {} given back{would}.", self.read, self.total(Fate::GivenBack))];
         for (count, what) in [
             (self.not_selected, "were not asked for"),
             (self.others, "are of other pipelines"),
             (self.unreadable, "are no error events"),
         ] {
             if count > 0 {
-                drop(writeln!(text, "{count} {what}."));
+                lines.push(format!("{count} {what}."));
             }
         }
-        let used: Vec<Fate> = Fate::ALL.into_iter().filter(|fate| self.total(*fate) > 0).collect();
         let wide = self.fates.keys().map(String::len).max().unwrap_or(0);
         for (error_type, fates) in &self.fates {
-            let counts = used.iter().filter_map(|fate| Some(format!("{} {}", fates.get(fate)?, short(*fate))));
-            let counts: Vec<String> = counts.collect();
-            drop(writeln!(text, "  {:wide$}  {}", printable(error_type), counts.join(", ")));
+            let counts: Vec<String> = fates.iter().map(|(fate, count)| format!("{count} {}", short(*fate))).collect();
+            lines.push(format!("  {:wide$}  {}", printable(error_type), counts.join(", ")));
         }
-        for fate in used.into_iter().filter(|fate| fate.needs_a_person()) {
-            drop(writeln!(text, "{} ({}):", short(fate), fate.meaning()));
-            let of_fate = |named: &&Named| named.fate == fate;
-            for Named { error_event, source, error_type, .. } in self.named.iter().filter(of_fate) {
-                let source = source.as_deref().map(|source| format!(" from {source}")).unwrap_or_default();
-                drop(writeln!(text, "  {error_event} {}{source}", printable(error_type)));
-            }
-            let unnamed = self.total(fate) - self.named.iter().filter(of_fate).count() as u64;
-            if unnamed > 0 {
-                drop(writeln!(text, "  and {unnamed} more"));
-            }
+        for fate in Fate::ALL.into_iter().filter(|fate| fate.needs_a_person()) {
+            self.name(fate, &mut lines);
         }
         if self.interrupted {
-            text.push_str("Interrupted; run it again to go on.\n");
+            lines.push("Interrupted; run it again to go on.".to_owned());
         }
-        text
+        lines.join("\n") + "\n"
+    }
+
+    /// Names the error events of one fate.
+    fn name(&self, fate: Fate, lines: &mut Vec<String>) {
+        let total = self.total(fate);
+        if total == 0 {
+            return;
+        }
+        lines.push(format!("{} ({}):", short(fate), fate.meaning()));
+        let named: Vec<&Named> = self.named.iter().filter(|named| named.fate == fate).collect();
+        for Named { error_event, source, error_type, .. } in &named {
+            let source = source.as_deref().map(|source| format!(" from {source}")).unwrap_or_default();
+            lines.push(format!("  {error_event} {}{source}", printable(error_type)));
+        }
+        let unnamed = total.saturating_sub(named.len() as u64);
+        if unnamed > 0 {
+            lines.push(format!("  and {unnamed} more"));
+        }
     }
 
     /// The summary for machines.
-    pub fn json(&self, mode: super::session::Mode, error: Option<&str>) -> Value {
+    pub fn json(&self, mode: Mode, error: Option<&str>) -> Value {
         let counts = |fates: &BTreeMap<Fate, u64>| {
             Fate::ALL.iter().map(|fate| (fate.word().to_owned(), json!(fates.get(fate).unwrap_or(&0)))).collect()
         };
@@ -160,7 +166,7 @@ impl Summary {
                     "fate": named.fate.word() })
         };
         json!({
-            "dry_run": mode == super::session::Mode::DryRun,
+            "dry_run": mode == Mode::DryRun,
             "done": error.is_none() && !self.interrupted,
             "interrupted": self.interrupted,
             "error": error,
@@ -180,5 +186,61 @@ fn short(fate: Fate) -> String {
     match fate {
         Fate::GivenBack | Fate::Before => fate.meaning().to_owned(),
         other => other.word().replace('_', " "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millrace_flow::record::TopicPartition;
+    use millrace_platform::{Coordinates, Unfit};
+
+    fn failed(error_type: &str, offset: i64) -> FailedEvent {
+        FailedEvent {
+            at: Coordinates { partition: TopicPartition::new("p.error", 0), offset },
+            emitter_id: "p".to_owned(),
+            error_type: error_type.to_owned(),
+            stream: None,
+            original: Err(Unfit::Cut),
+        }
+    }
+
+    fn summary() -> Summary {
+        let mut summary = Summary { read: 110, others: 1, not_selected: 2, ..Summary::default() };
+        summary.count(&failed("not_found", 0), Fate::GivenBack);
+        summary.count(&failed("not_found", 1), Fate::GivenBack);
+        summary.count(&failed("decode", 2), Fate::Before);
+        (3..105).for_each(|offset| summary.count(&failed("decode", offset), Fate::Cut));
+        summary
+    }
+
+    #[test]
+    fn a_person_reads_what_was_given_back_and_what_was_not() {
+        let text = summary().text(Mode::GiveBack);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..7],
+            [
+                "110 error events read, 2 given back.",
+                "2 were not asked for.",
+                "1 are of other pipelines.",
+                "  decode     1 given back before, 102 cut",
+                "  not_found  2 given back",
+                "cut (the error event holds a part of the event only: raise `errors.max_message_bytes`):",
+                "  p.error/0/3 decode",
+            ]
+        );
+        assert_eq!(lines.last(), Some(&"  and 2 more"));
+    }
+
+    #[test]
+    fn a_machine_reads_the_same() {
+        let json = summary().json(Mode::DryRun, None);
+        assert_eq!((&json["done"], &json["dry_run"], &json["given_back"]), (&json!(true), &json!(true), &json!(2)));
+        assert_eq!(json["error_types"]["decode"]["cut"], 102);
+        assert_eq!(json["not_given_back"].as_array().unwrap().len(), NAMED_MAX);
+        let stopped = Summary { interrupted: true, ..Summary::default() };
+        assert_eq!(stopped.json(Mode::GiveBack, None)["done"], false);
+        assert_eq!(summary().json(Mode::GiveBack, Some("no"))["done"], false);
     }
 }

@@ -23,6 +23,7 @@ mod quickstart;
 mod real_input;
 mod real_schemas;
 mod reload;
+mod reprocess;
 mod restart;
 mod security;
 mod sideline;
