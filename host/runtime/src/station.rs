@@ -259,6 +259,7 @@ impl Station {
             Outcome::Retry { after_ms, failure } => {
                 let failure = Failure { kind: Word::of(&failure.kind).to_string(), ..failure };
                 let jitter = jitter(open.job.id.0, open.job.attempts.run);
+                let after_ms = self.spec.retry.within_cap(after_ms);
                 match self.spec.retry.delay_ms(open.job.attempts.run, after_ms, jitter) {
                     Some(delay_ms) => {
                         let delay = Duration::from_millis(delay_ms);

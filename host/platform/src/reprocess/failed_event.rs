@@ -23,6 +23,8 @@ pub struct FailedEvent {
     pub error_type: String,
     /// The stream of the event, where that is known.
     pub stream: Option<String>,
+    /// Where the record that failed lay, where that can be read.
+    pub source: Option<Coordinates>,
     /// The record that failed, or why it cannot be made again.
     pub original: Result<Original, Unfit>,
 }
@@ -89,6 +91,7 @@ impl FailedEvent {
             emitter_id: text("emitter_id")?,
             error_type: text("error_type")?,
             stream: text("errored_stream_name").ok(),
+            source: source(&record.headers).map(|(_, at)| at),
             original: original(&record.headers, root),
         })
     }
@@ -118,8 +121,7 @@ impl FailedEvent {
 }
 
 fn original(headers: &[Header], root: Value<'_>) -> Result<Original, Unfit> {
-    let (cluster_id, at) =
-        text_of(headers, &HEADER_SOURCE).and_then(parse_source).ok_or(Unfit::Incomplete("millrace-src"))?;
+    let (cluster_id, at) = source(headers).ok_or(Unfit::Incomplete("millrace-src"))?;
     if value_of(headers, RAW_CUT).is_some() || value_of(headers, RECORD_CUT).is_some() {
         return Err(Unfit::Cut);
     }
@@ -133,6 +135,11 @@ fn original(headers: &[Header], root: Value<'_>) -> Result<Original, Unfit> {
         headers: headers.iter().filter_map(own).collect(),
         reprocessed: reprocessed(headers)?,
     })
+}
+
+/// The cluster that the record was read from, and where it lay there.
+fn source(headers: &[Header]) -> Option<(&str, Coordinates)> {
+    text_of(headers, &HEADER_SOURCE).and_then(parse_source)
 }
 
 /// How often the event was given back: never, where nothing is said of it.

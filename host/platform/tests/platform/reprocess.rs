@@ -96,6 +96,8 @@ fn an_error_event_without_all_of_its_record_is_named_and_not_given_back() {
     let large = vec![b' '; 200_000];
     let cut = FailedEvent::read(&failed(&record(Some(&large)), 0, 100_000)).unwrap();
     assert_eq!(cut.original, Err(Unfit::Cut));
+    let source = cut.source.map(|source| source.to_string());
+    assert_eq!(source.as_deref(), Some("eqiad.mediawiki.page_change.v1/0/4711"), "where all of it is");
     let keyed = Record { key: Some(Bytes::from(large)), ..record(Some(b"{}")) };
     let cut = FailedEvent::read(&failed(&keyed, 0, 100_000)).unwrap();
     assert_eq!(cut.original, Err(Unfit::Cut), "its key did not fit");

@@ -20,21 +20,24 @@ pub(super) const HELP: &str = "Examples:
   millrace reprocess host.yaml --pipeline enrich --error-type not_found --since 2026-01-01T00:00:00Z
   millrace reprocess host.yaml --pipeline enrich --key '{\"wiki_id\":\"enwiki\",\"page_id\":7}' --json
 
-The pipeline needs `reprocess: { topic: NAME }` in its configuration. Events are written to that topic, and the pipeline
-reads it beside its inputs, now or whenever it runs. There each event has the coordinates, timestamp, key and headers
-that it had, so its outputs have the `meta.id` that they would have had the first time.
+The pipeline needs `reprocess: { topic: NAME }` in its configuration. Events are written to that
+topic, and the pipeline reads it beside its inputs, now or whenever it runs. There each event has
+the coordinates, timestamp, key and headers that it had, so that its outputs have the `meta.id`
+that they would have had the first time.
 
 What it promises:
-  Nothing is lost: error events stay in their topic. What one run does not select, a later one can.
-  Nothing is given back twice: what was given back is looked up in the reprocess topic, and written in transactions.
-  Interrupt it (Ctrl-C, a crash, an outage) and run it again: it goes on where it was.
-  One run at a time: a run that begins takes over, and one that is under way for the same pipeline ends with 1.
-  An error event is given back a second time only when the reprocess topic no longer has the first time: when its
-  retention is shorter than that of the error topic, or another topic was configured meanwhile.
-  An event that fails again has a new error event, and can be given back up to --attempts times.
-  The pipeline itself runs what is given back as it runs everything else: at least once, with equal ids.
-  Order: events of one key are given back in the order in which their error events are read, which is that of their
-  failures where the error topic has one partition; new events of that key do not wait for them.
+- Nothing is lost: error events stay in their topic. What one run does not select, another can.
+- Nothing is given back twice: what was given back is looked up in the reprocess topic, and it is
+  written in transactions. Interrupt a run (Ctrl-C, a crash, an outage), begin another: it goes on.
+- One run at a time: a run that begins takes over, and one that is under way for the same pipeline
+  ends with 1.
+- An error event is given back a second time only when the reprocess topic no longer has the first
+  time: its retention is shorter than that of the error topic, or another topic was configured.
+- An event that fails again has a new error event, and comes back up to --attempts times in all.
+- The pipeline runs what is given back as it runs everything: at least once, with equal ids.
+- Events of one key are given back in the order in which their error events are read, which is
+  that of their failures where the error topic has one partition. Newer events of the key do not
+  wait for them.
 
 Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage or configuration.";
 

@@ -198,10 +198,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Writes a batch, in the order in which its events lay in their topics.
+    /// Writes a batch, in the order in which its events lay in their topics: those of one key lie in one partition.
     fn write(&mut self, batch: &mut Batch, writer: Option<&ExclusiveWriter>) -> anyhow::Result<()> {
         let Batch { mut events, .. } = std::mem::take(batch);
-        events.sort_by(|(one, _), (other, _)| source(one).cmp(&source(other)));
+        events.sort_by(|(one, _), (other, _)| one.source.cmp(&other.source));
         let (failed, records): (Vec<FailedEvent>, Vec<OutputRecord>) = events.into_iter().unzip();
         if let Some(writer) = writer.filter(|_| !records.is_empty()) {
             writer.write(&records).map_err(|error| match error {
@@ -241,11 +241,6 @@ impl<'a> Session<'a> {
             }
         }
     }
-}
-
-/// Where the event of an error event lay. Events of one key lie in one partition, so that this order is theirs.
-fn source(failed: &FailedEvent) -> Option<&millrace_platform::Coordinates> {
-    failed.original.as_ref().ok().map(|original| &original.at)
 }
 
 /// Connects to a cluster, and asks for its id.

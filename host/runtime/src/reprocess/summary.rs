@@ -96,7 +96,7 @@ impl Summary {
         if fate.needs_a_person() && self.named.len() < NAMED_MAX {
             self.named.push(Named {
                 error_event: failed.at.to_string(),
-                source: failed.original.as_ref().ok().map(|original| original.at.to_string()),
+                source: failed.source.as_ref().map(ToString::to_string),
                 error_type: failed.error_type.clone(),
                 fate,
             });
@@ -201,6 +201,7 @@ mod tests {
             emitter_id: "p".to_owned(),
             error_type: error_type.to_owned(),
             stream: None,
+            source: Some(Coordinates { partition: TopicPartition::new("in", 1), offset }),
             original: Err(Unfit::Cut),
         }
     }
@@ -227,7 +228,7 @@ mod tests {
                 "  decode     1 given back before, 102 cut",
                 "  not_found  2 given back",
                 "cut (the error event holds a part of the event only: raise `errors.max_message_bytes`):",
-                "  p.error/0/3 decode",
+                "  p.error/0/3 decode from in/1/3",
             ]
         );
         assert_eq!(lines.last(), Some(&"  and 2 more"));

@@ -26,6 +26,7 @@ fn failed(original: Result<Original, Unfit>) -> FailedEvent {
         emitter_id: "p".to_owned(),
         error_type: "not_found".to_owned(),
         stream: Some("s".to_owned()),
+        source: None,
         original,
     }
 }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const EVENTS: i64 = 60_000;
+/// When the first one failed, 2026-02-02T02:40:00Z; each later one a second later.
+const FIRST_MS: u64 = 1_770_000_000_000;
 /// A run that has written so many has far to go yet.
 const A_FEW: i64 = 1_000;
 
@@ -37,7 +39,8 @@ fn error_events(stage: &Stage, cluster_id: &str) -> Vec<OutputRecord> {
         };
         let origin = Origin { pipeline: emitter_id, cluster_id, record: &record, plugin_digest: "00" };
         let attempts = Attempts { run: 1, reprocessed: 0 };
-        build_error_event("x", &Failure::new("x", "y"), None, &errors, &origin, attempts, 1_770_000_000_000)
+        let now_ms = FIRST_MS + 1_000 * offset.unsigned_abs();
+        build_error_event("x", &Failure::new("x", "y"), None, &errors, &origin, attempts, now_ms)
     };
     let mut all: Vec<_> = (0..EVENTS).map(|offset| event(offset, "{}", 1 << 20, &enrichment.name)).collect();
     all.push(event(EVENTS, &"x".repeat(100_000), 0, &enrichment.name));
@@ -59,6 +62,10 @@ fn runs_that_are_killed_interrupted_and_taken_over_give_each_event_back_once() -
     let cluster = Cluster::connect(&stage.cluster)?;
     let cluster_id = cluster.id(10_000)?;
     stage.feed_records(error_events(&stage, &cluster_id))?;
+
+    let times = ["--since", "2026-02-02T19:19:50Z", "--until", "2026-02-02T19:19:55Z"];
+    let five = run(&stage, &[&["--dry-run"], &times[..]].concat())?;
+    assert_eq!((&five["given_back"], &five["not_selected"]), (&5.into(), &6.into()), "the others are not even read");
 
     let killed = begin(&stage, &[])?;
     written(&cluster, &again, A_FEW)?;
