@@ -36,7 +36,7 @@ impl Screen {
             return;
         }
         self.shown = Some(Instant::now());
-        let percent = if all == 0 { 100 } else { done.saturating_mul(100) / all };
+        let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100);
         write(&format!("\r\x1b[K{} {percent} % ({done} of {all}){note}", self.phase));
     }
 
