@@ -16,6 +16,24 @@ pub enum Remedy {
     Wait,
 }
 
+/// What is to be known of a cause: one line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule<'a> {
+    /// The stable word that counts it and stands in `error_type`.
+    pub error_type: &'a str,
+    /// What is done about it.
+    pub remedy: Remedy,
+    /// How often and how soon it is tried again.
+    pub tried: &'static str,
+    /// Who counts it.
+    pub counted: &'static str,
+}
+
+/// Every event that ends as an error event is counted there.
+const FAILED: &str = "`millrace_events_failed_total`";
+/// So are those that the plugin is at fault for, which are counted beside it.
+const FAULTS: &str = "`millrace_events_failed_total`, `millrace_plugin_faults_total`";
+
 /// What went wrong with an event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
@@ -66,7 +84,62 @@ impl Cause {
         self.row().1
     }
 
-    /// The table.
+    /// The whole line of the table.
+    pub fn rule(&self) -> Rule<'_> {
+        let (error_type, remedy) = self.row();
+        let (tried, counted) = match self {
+            Self::Lookup(LookupErrorKind::Missing) => {
+                ("again while the event is young (`mediawiki.young_age`)", FAILED)
+            }
+            Self::Lookup(LookupErrorKind::Unavailable) => {
+                ("three times alone, up to 30 s apart, and only while others of its target succeed", FAILED)
+            }
+            Self::Lookup(LookupErrorKind::TooLarge) => ("alone, once it did not fit beside others", FAILED),
+            Self::LookupOutage => {
+                ("for as long as it takes, by one call every 1 s to 30 s", "`millrace_lookup_breaker_opened_total`")
+            }
+            Self::Delivery => (
+                "for as long as it takes, by the pipeline that starts again, up to a minute apart",
+                "`millrace_pipeline_restarts_total`",
+            ),
+            Self::PluginRetry(_) => ("`limits.retries`, from the original record", "`millrace_retries_total`"),
+            Self::RetriesExhausted(_) => ("no more: `limits.retries` is used up", FAILED),
+            Self::PluginTrap | Self::PluginTimeout | Self::PluginMemory | Self::PluginRule | Self::PluginStalled => {
+                ("once more, alone, where others were in the same turn", FAULTS)
+            }
+            Self::OutputTooLarge => {
+                ("never", "`millrace_events_failed_total`, and `millrace_outputs_refused_total` where Kafka said so")
+            }
+            Self::SchemaUnfit => ("never", "`millrace_events_failed_total` and `millrace_events_unfit_total`"),
+            Self::Decode
+            | Self::TooLarge
+            | Self::Lookup(_)
+            | Self::Deadline
+            | Self::OutputInvalid
+            | Self::PluginFail(_) => ("never", FAILED),
+        };
+        Rule { error_type, remedy, tried, counted }
+    }
+
+    /// One cause of each kind, in the order of the table; what a plugin says in its own words is `its own word`.
+    pub fn all() -> Vec<Self> {
+        let own = || Word(Cow::Borrowed("its own word"));
+        let lookups = [
+            LookupErrorKind::Missing,
+            LookupErrorKind::Denied,
+            LookupErrorKind::TooLarge,
+            LookupErrorKind::Unavailable,
+            LookupErrorKind::Invalid,
+        ];
+        let mut all = vec![Self::Decode, Self::TooLarge, Self::SchemaUnfit];
+        all.extend(lookups.map(Self::Lookup));
+        all.extend([Self::LookupOutage, Self::PluginTrap, Self::PluginTimeout, Self::PluginMemory, Self::PluginRule]);
+        all.extend([Self::PluginStalled, Self::Deadline, Self::OutputInvalid, Self::OutputTooLarge, Self::Delivery]);
+        all.extend([Self::PluginFail(own()), Self::PluginRetry(own()), Self::RetriesExhausted(own())]);
+        all
+    }
+
+    /// The words and remedies.
     fn row(&self) -> (&str, Remedy) {
         use Remedy::{ErrorEvent, Retry, Wait};
         match self {
@@ -188,6 +261,21 @@ mod tests {
             (Cause::RetriesExhausted(Word::of("late")), Remedy::ErrorEvent),
         ] {
             assert_eq!(cause.remedy(), remedy, "{cause}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_line_of_its_own_for_each_cause() {
+        let all = Cause::all();
+        let words: std::collections::BTreeSet<&str> =
+            all.iter().map(Cause::word).filter(|word| *word != "its own word").collect();
+        assert_eq!(words.len() + 3, all.len(), "each word stands for one cause");
+        for cause in &all {
+            let Rule { error_type, remedy, tried, counted } = cause.rule();
+            assert_eq!((error_type, remedy), (cause.word(), cause.remedy()));
+            assert!(counted.contains("millrace_"), "{cause} is counted nowhere");
+            let is_tried = matches!(remedy, Remedy::Retry | Remedy::Wait);
+            assert!(!is_tried || tried != "never", "{cause}");
         }
     }
 

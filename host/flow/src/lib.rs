@@ -7,7 +7,8 @@
 //! In reading order: [`record`], [`clock`]; what a plugin says ([`blob`], [`lookup`], [`outcome`]); how much may be in
 //! flight ([`admission`]), in which order it runs ([`lane`]) and on which version ([`boundaries`]); what is settled
 //! ([`ledger`]) and how that is written down ([`progress`], [`sparse_set`]); what can go wrong ([`cause`]), how it is
-//! shown ([`display`]), and when it is tried again ([`retry`]).
+//! shown ([`display`]), when it is tried again ([`retry`]), and when so much goes wrong that no more is taken
+//! ([`failures`]).
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ pub mod boundaries;
 pub mod cause;
 pub mod clock;
 pub mod display;
+pub mod failures;
 pub mod json_text;
 pub mod lane;
 pub mod ledger;

@@ -1,7 +1,7 @@
 //! When an event is tried again: exponential backoff with full jitter, within a budget of attempts. No clock and no
 //! random numbers of its own; which errors are worth it is `cause`'s business.
 
-/// The longest wait that a plugin can ask for, in milliseconds: while an event waits, its lane and the window behind it
+/// The longest wait that anybody can ask for, in milliseconds: while an event waits, its lane and the window behind it
 /// do too.
 pub const HINT_MS_MAX: u64 = 600_000;
 
@@ -24,10 +24,16 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// What a plugin asks for, as far as the pipeline's budget goes: it can end an event's retries by failing it, but have
+    /// neither more of them nor a longer wait than the pipeline allows.
+    pub fn within_cap(&self, after_ms_hint: Option<u32>) -> Option<u32> {
+        after_ms_hint.map(|ms| ms.min(u32::try_from(self.cap_ms).unwrap_or(u32::MAX)))
+    }
+
     /// How long to wait after run number `attempt` (from 1) has failed, in milliseconds. None: the budget is used up.
     ///
     /// The wait lies evenly between 0 and the upper end, as `jitter` (0 to 1) says, so that events that failed together do
-    /// not come back together. A plugin's hint can make it longer, up to [`HINT_MS_MAX`], but never adds an attempt.
+    /// not come back together. A hint can make it longer, up to [`HINT_MS_MAX`], but never adds an attempt.
     pub fn delay_ms(&self, attempt: u32, after_ms_hint: Option<u32>, jitter: f64) -> Option<u64> {
         if attempt >= self.attempts_max {
             return None;
@@ -74,6 +80,14 @@ mod tests {
         check(2, Some(u32::MAX), 0.5, Some(HINT_MS_MAX));
         check(5, Some(150), 0.5, None);
         check(u32::MAX, None, 0.5, None);
+    }
+
+    #[test]
+    fn a_plugin_has_no_longer_wait_than_the_pipeline_allows() {
+        assert_eq!(POLICY.within_cap(None), None);
+        assert_eq!(POLICY.within_cap(Some(150)), Some(150));
+        assert_eq!(POLICY.within_cap(Some(u32::MAX)), Some(500));
+        check(2, POLICY.within_cap(Some(u32::MAX)), 0.5, Some(500));
     }
 
     #[test]

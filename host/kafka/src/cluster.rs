@@ -5,12 +5,13 @@ use crate::config::ClusterConfig;
 use crate::context::{LogContext, lock};
 use crate::error::KafkaError;
 use crate::wake;
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigEntry, ResourceSpecifier};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
 use rdkafka::metadata::MetadataTopic;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -138,6 +139,19 @@ impl Cluster {
     /// # Errors
     /// A client cannot be made, or nothing answers within `deadline_ms`.
     pub fn topic_bytes_max(&self, topic: &str, deadline_ms: u64) -> Result<Option<u64>, KafkaError> {
+        let settings = self.topic_settings(topic, deadline_ms)?;
+        Ok(settings.and_then(|settings| settings.get("max.message.bytes")?.parse().ok()))
+    }
+
+    /// The topic's settings by name, as the broker calls them; none where the cluster does not tell, as above.
+    ///
+    /// # Errors
+    /// As [`Cluster::topic_bytes_max`].
+    pub fn topic_settings(
+        &self,
+        topic: &str,
+        deadline_ms: u64,
+    ) -> Result<Option<BTreeMap<String, String>>, KafkaError> {
         let admin = self.admin()?;
         let limit = Duration::from_millis(deadline_ms);
         let asked = [ResourceSpecifier::Topic(topic)];
@@ -148,8 +162,8 @@ impl Cluster {
         match answered {
             Ok(resources) => {
                 let resource = resources.into_iter().find_map(Result::ok);
-                let value = resource.as_ref().and_then(|resource| resource.get("max.message.bytes"));
-                Ok(value.and_then(|entry| entry.value.as_ref()).and_then(|value| value.parse().ok()))
+                let named = |entry: ConfigEntry| Some((entry.name, entry.value?));
+                Ok(resource.map(|resource| resource.entries.into_iter().filter_map(named).collect()))
             }
             Err(Native::AdminOp(Code::UnsupportedFeature)) => Ok(None),
             Err(error) => Err(KafkaError::native(what(), &error)),

@@ -128,6 +128,8 @@ pub struct ConsumerConfig {
     pub topics: Vec<String>,
     /// Where a partition begins that has no committed offset.
     pub start: StartPosition,
+    /// Those of the topics whose partitions begin at their oldest record, whatever `start` says.
+    pub from_oldest: Vec<String>,
     /// How partitions are spread over members.
     pub assignor: Assignor,
     /// How long a revoked partition waits for its owner to commit what is settled, in milliseconds. Default 3,000: a
@@ -149,12 +151,18 @@ impl ConsumerConfig {
             group: group.into(),
             topics,
             start: StartPosition::Earliest,
+            from_oldest: Vec::new(),
             assignor: Assignor::CooperativeSticky,
             revoke_wait_ms: 3_000,
             batch_records_max: 500,
             batch_bytes_max: 1024 * 1024,
             statistics_interval_ms: 5_000,
         }
+    }
+
+    /// Where a partition of `topic` begins that has no committed offset.
+    pub(crate) fn start_of(&self, topic: &str) -> StartPosition {
+        if self.from_oldest.iter().any(|oldest| oldest == topic) { StartPosition::Earliest } else { self.start }
     }
 
     /// The settings as librdkafka takes them.

@@ -53,7 +53,8 @@ impl Poller {
             tracing::info!(group = self.config.group, %partition, start, "partition assigned");
             self.board.own(partition, *start);
             self.owned.insert(partition.clone(), Position { next: *start, epoch: None });
-            if progress.offset.is_none() && self.config.start != StartPosition::Earliest {
+            let position = self.config.start_of(&partition.topic);
+            if progress.offset.is_none() && position != StartPosition::Earliest {
                 pins.push(pin(partition, *start));
             }
         }
@@ -73,7 +74,7 @@ impl Poller {
     fn find_starts(&mut self, list: &TopicPartitionList) -> Result<Option<start::Starts>, KafkaError> {
         let deadline = Instant::now() + START_DEADLINE;
         while !self.is_over() {
-            match start::resolve(&self.shared.client, list.clone(), self.config.start) {
+            match start::resolve(&self.shared.client, list.clone(), |topic| self.config.start_of(topic)) {
                 Ok(starts) => return Ok(Some(starts)),
                 Err(error) if !error.is_transient() || Instant::now() >= deadline => return Err(error),
                 Err(error) => self.tell_trouble(error),

@@ -27,7 +27,7 @@ pub(crate) struct Starts {
 pub(crate) fn resolve(
     client: &SourceClient,
     list: TopicPartitionList,
-    position: StartPosition,
+    position: impl Fn(&str) -> StartPosition,
 ) -> Result<Starts, KafkaError> {
     let asking = |error: &rdkafka::error::KafkaError| KafkaError::native("reading the committed offsets", error);
     let mut list = client.committed_offsets(list, ASK_TIMEOUT).map_err(|error| asking(&error))?;
@@ -37,6 +37,7 @@ pub(crate) fn resolve(
             let what = format!("reading the committed offset of {}/{}", entry.topic, entry.partition);
             return Err(KafkaError::code(what, code, None));
         }
+        let position = position(&entry.topic);
         assignments.push(assignment(client, entry, position)?);
     }
     for Assignment { partition, start, .. } in &assignments {

@@ -21,9 +21,10 @@ pub struct Writer {
     producer: BaseProducer<WriterContext>,
 }
 
+/// Keeps the last thing that went wrong with a record.
 #[derive(Debug, Default)]
-struct WriterContext {
-    failure: Mutex<Option<Native>>,
+pub(crate) struct WriterContext {
+    pub(crate) failure: Mutex<Option<Native>>,
 }
 
 impl ClientContext for WriterContext {
@@ -88,14 +89,7 @@ impl Writer {
         }
         self.producer.poll(Duration::ZERO);
         self.check()?;
-        let mut native = BaseRecord::to(&record.topic).timestamp(record.timestamp_ms);
-        native.partition = partition;
-        native.key = record.key.as_deref();
-        native.payload = record.value.as_deref();
-        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, header| {
-            headers.insert(Header { key: &header.name, value: header.value.as_deref() })
-        });
-        let sent = self.producer.send::<[u8], [u8]>(native.headers(headers));
+        let sent = self.producer.send(native_record(record, partition));
         sent.map_err(|(error, _)| KafkaError::native(format!("writing to topic {:?}", record.topic), &error))
     }
 
@@ -109,4 +103,16 @@ impl Writer {
             }
         }
     }
+}
+
+/// A record as librdkafka takes it.
+pub(crate) fn native_record(record: &OutputRecord, partition: Option<i32>) -> BaseRecord<'_, [u8], [u8]> {
+    let mut native = BaseRecord::to(&record.topic).timestamp(record.timestamp_ms);
+    native.partition = partition;
+    native.key = record.key.as_deref();
+    native.payload = record.value.as_deref();
+    let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, header| {
+        headers.insert(Header { key: &header.name, value: header.value.as_deref() })
+    });
+    native.headers(headers)
 }

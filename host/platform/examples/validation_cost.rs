@@ -17,7 +17,8 @@ const ROUNDS: usize = 5;
 
 fn main() -> anyhow::Result<()> {
     let uri = SchemaUri::parse("/mediawiki/page/change/1.2.0")?;
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/schemas/jsonschema/mediawiki/page/change/1.2.0.yaml");
+    let file =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/schemas/jsonschema/mediawiki/page/change/1.2.0.yaml");
     let schema = Schema::compile(&uri, &std::fs::read(file).with_context(|| file.to_owned())?)?;
     let newer = enriched()?;
     let pinned = schema.conform(&newer)?.document;

@@ -2,7 +2,9 @@
 //! timestamp) is put in here, the event is cut down to the pinned version of its schema, validated, and measured. There is
 //! no way around validation.
 
-use crate::document::{DecodeError, DecodeLimits, Document, Dropped, EditBudget, EditError, Editor, Member, Part, Projected, Value};
+use crate::document::{
+    DecodeError, DecodeLimits, Document, Dropped, EditBudget, EditError, Editor, Member, Part, Projected, Value,
+};
 use crate::identity::{Origin, meta_id};
 use crate::key::{self, KeyField};
 use crate::projection::Projection;
@@ -166,7 +168,8 @@ pub fn build_output(
     };
     let conform = stream.schema.conform(&document);
     let schema = || stream.schema.uri().to_string();
-    let Projected { document, dropped } = conform.map_err(|invalid| CheckError::Invalid { schema: schema(), invalid })?;
+    let Projected { document, dropped } =
+        conform.map_err(|invalid| CheckError::Invalid { schema: schema(), invalid })?;
     check_size(document.size_least(), stream)?;
     let key = match emission.key {
         Some(key) => Some(key),

@@ -4,6 +4,7 @@
 use crate::document::{Document, Value};
 use crate::envelope::{HEADER_PLUGIN, HEADER_SOURCE, header, source_of};
 use crate::identity::{Origin, meta_id};
+use crate::reprocess::{RAW_CUT, kept_headers, raw_encoding};
 use crate::schema::Schema;
 use crate::time;
 use base64::Engine as _;
@@ -45,12 +46,20 @@ const NAME_BYTES_MAX: usize = 1 << 10;
 /// The most bytes of a URI, escaped: what the platform's schemas allow.
 const URI_BYTES_MAX: usize = 8 << 10;
 
+/// How often an event was tried before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempts {
+    /// Runs since it was admitted, from 1.
+    pub run: u32,
+    /// How often it was given back by `millrace reprocess`.
+    pub reprocessed: u32,
+}
+
 /// Makes the error event of `failure`. It always fits its stream: texts have bounds, and the original event takes what is
 /// left; where that is not all of it, the message says so and the header `millrace-raw-cut` has its full size in bytes.
 ///
-/// `cause_word` becomes `error_type`; `input` is the input document where it could be decoded; `attempt` counts from 1.
-/// `raw_event` is the record's value as it came in; in base64, with the header `millrace-raw-encoding: base64`, where
-/// that is not UTF-8; absent for a tombstone. `dt`, `meta.dt` and the record's timestamp are `now_ms`. The record has no
+/// `cause_word` becomes `error_type`; `input` is the input document where it could be decoded. `raw_event` is the record's value as it came in; in base64, with the header `millrace-raw-encoding: base64`, where
+/// that is not UTF-8; absent for a tombstone. Headers keep the rest of the record, see [`crate::restore`]. `dt`, `meta.dt` and the record's timestamp are `now_ms`. The record has no
 /// key, because error streams have no `message_key_fields`.
 pub fn build_error_event(
     cause_word: &str,
@@ -58,25 +67,27 @@ pub fn build_error_event(
     input: Option<&Document>,
     errors: &ErrorStream,
     origin: &Origin<'_>,
-    attempt: u32,
+    attempts: Attempts,
     now_ms: u64,
 ) -> OutputRecord {
     let raw = Raw::of(origin.record.value.as_deref());
     let mut headers = vec![
         header(&HEADER_SOURCE, source_of(origin)),
         header(&HEADER_PLUGIN, origin.plugin_digest.to_owned()),
-        header(&"millrace-attempt".into(), attempt.to_string()),
+        header(&"millrace-attempt".into(), attempts.run.to_string()),
     ];
+    let bytes_max = errors.bytes_max.max(ERROR_EVENT_BYTES_LEAST);
+    headers.extend(kept_headers(origin.record, attempts.reprocessed, bytes_max));
     if let Some(Raw::Binary(_)) = raw {
-        headers.push(header(&"millrace-raw-encoding".into(), "base64".to_owned()));
+        headers.push(raw_encoding());
     }
-    let mut event = ErrorEvent::begin(cause_word, failure, errors, origin, now_ms);
+    let mut event = ErrorEvent::begin(cause_word, failure, errors, &error_id(origin, errors, attempts), now_ms);
     if let Some(document) = input {
         event.add_input(document.root());
     }
     let header_bytes = headers.iter().map(|h| h.name.len() + h.value.as_ref().map_or(0, Bytes::len)).sum::<usize>();
     let taken = header_bytes + event.bytes() + RAW_CUT_BYTES_MAX;
-    let room = errors.bytes_max.max(ERROR_EVENT_BYTES_LEAST).saturating_sub(taken);
+    let room = bytes_max.saturating_sub(taken);
     if let Some(cut) = event.add_raw(raw.as_ref(), room) {
         headers.push(cut);
     }
@@ -87,6 +98,12 @@ pub fn build_error_event(
         value: Some(Bytes::from(event.finish())),
         headers,
     }
+}
+
+/// An event that was given back and failed again has another error event: what was the index of an output is how often it
+/// was given back.
+fn error_id(origin: &Origin<'_>, errors: &ErrorStream, attempts: Attempts) -> String {
+    meta_id(origin, &errors.stream, attempts.reprocessed).to_string()
 }
 
 /// More than what `add_raw` and `finish` add beside the original event itself: the field's name, the note in the message
@@ -140,11 +157,11 @@ struct ErrorEvent {
 }
 
 impl ErrorEvent {
-    fn begin(cause_word: &str, failure: &Failure, errors: &ErrorStream, origin: &Origin<'_>, now_ms: u64) -> Self {
+    fn begin(cause_word: &str, failure: &Failure, errors: &ErrorStream, id: &str, now_ms: u64) -> Self {
         let dt = time::format_ms(now_ms);
         let mut meta = Vec::with_capacity(256);
         push_member("stream", &errors.stream, NAME_BYTES_MAX, &mut meta);
-        push_member("id", &meta_id(origin, &errors.stream, 0).to_string(), NAME_BYTES_MAX, &mut meta);
+        push_member("id", id, NAME_BYTES_MAX, &mut meta);
         push_member("dt", &dt, NAME_BYTES_MAX, &mut meta);
         let mut members = Vec::with_capacity(512);
         push_member("$schema", ERROR_SCHEMA_URI, NAME_BYTES_MAX, &mut members);
@@ -193,7 +210,7 @@ impl ErrorEvent {
             return None;
         }
         self.message.push_str(&format!(" [raw_event cut to the first {kept} of {full} bytes]"));
-        Some(header(&"millrace-raw-cut".into(), full.to_string()))
+        Some(header(&RAW_CUT.into(), full.to_string()))
     }
 
     fn finish(mut self) -> Vec<u8> {

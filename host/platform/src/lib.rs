@@ -1,7 +1,8 @@
 //! The Event Platform's contract: documents, schemas, envelope, message keys, error events.
 //!
 //! Nothing here knows Kafka, HTTP or WebAssembly: records come in and go out as `flow`'s plain data, and the time is
-//! handed in. In reading order: [`Document`], [`Projection`], [`Schema`], [`build_output`], [`build_error_event`].
+//! handed in. In reading order: [`Document`], [`Projection`], [`Schema`], [`build_output`], [`build_error_event`], and
+//! [`restore`], which undoes the latter.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod identity;
 mod key;
 mod pointer;
 mod projection;
+mod reprocess;
 mod schema;
 mod streams;
 mod time;
@@ -25,13 +27,14 @@ pub use document::{
     Reason, Value,
 };
 pub use envelope::{BuiltOutput, CheckError, Given, OutputStream, build_output};
-pub use error_event::{ERROR_EVENT_BYTES_LEAST, ERROR_SCHEMA_URI, ErrorStream, build_error_event};
+pub use error_event::{Attempts, ERROR_EVENT_BYTES_LEAST, ERROR_SCHEMA_URI, ErrorStream, build_error_event};
 pub use facts::{Conceals, EventFacts};
 pub use fit::Unfit;
 pub use identity::{Origin, meta_id};
 pub use key::KeyField;
 pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};
 pub use projection::Projection;
+pub use reprocess::{Coordinates, FailedEvent, NoErrorEvent, Original, Restored, Unreturnable, error_source, restore};
 pub use schema::{Invalid, Presence, Schema, SchemaError, SchemaUri, SchemaUriError, SchemaVersion, Violation};
 pub use streams::{
     ContestedTopic, DataCentre, ReadScope, StreamMistake, StreamSettings, StreamsConfig, StreamsError, TOPIC_PREFIXES,

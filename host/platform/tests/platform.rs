@@ -23,6 +23,8 @@ mod project;
 mod real_schemas;
 #[path = "platform/real_streams.rs"]
 mod real_streams;
+#[path = "platform/reprocess.rs"]
+mod reprocess;
 #[path = "platform/sample.rs"]
 mod sample;
 #[path = "platform/schema.rs"]

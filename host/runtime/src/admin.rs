@@ -40,6 +40,9 @@ pub enum PipelineHealth {
         /// Whether an operator drains it, and how far that is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         drain: Option<Drain>,
+        /// Why it takes no events: so many fail. It tries again by itself, so it is ready.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failing: Option<String>,
     },
     /// It is stopped, and is started again after a while.
     Stopped {
@@ -84,11 +87,11 @@ impl Health {
 
     /// A pipeline has been told its partitions, or runs another plugin.
     pub fn running(&self, pipeline: &str, status: Status) {
-        let Status { partitions, plugin, drain } = status;
+        let Status { partitions, plugin, drain, failing } = status;
         if let Some(metrics) = &self.metrics {
             metrics.pipeline_drained(pipeline, matches!(drain, Some(Drain::Drained { .. })));
         }
-        self.update(pipeline, |state| state.health = PipelineHealth::Running { partitions, plugin, drain });
+        self.update(pipeline, |state| state.health = PipelineHealth::Running { partitions, plugin, drain, failing });
         self.show(pipeline, Running::Yes);
     }
 

@@ -7,6 +7,7 @@ use crate::contract;
 use crate::launch::too_small;
 use crate::metrics::memory_bytes;
 use crate::registry::{Schemas, wait_for};
+use crate::reprocess;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::ClusterConfig;
 use millrace_plugin::{Engine, EngineConfig, Plugin};
@@ -188,6 +189,16 @@ impl Check {
                         let wanted = Wanted { topic, partitions: 1, bytes_max: pipeline.limits.event_bytes_max };
                         let found = self.topic(cluster, &pipeline.cluster, index, &["inputs", name, "topics"], wanted);
                         partitions = partitions.max(found);
+                    }
+                }
+                if let Some(reprocess) = &pipeline.reprocess {
+                    let wanted =
+                        Wanted { topic: &reprocess.topic, partitions, bytes_max: pipeline.limits.event_bytes_max };
+                    let keys = ["reprocess", "topic"];
+                    if self.topic(cluster, &pipeline.cluster, index, &keys, wanted) > 0
+                        && let Ok(Some(unfit)) = reprocess::unfit(cluster, &reprocess.topic, ASK_MS)
+                    {
+                        self.pipeline_mistake(index, &keys, unfit, "change the topic's settings");
                     }
                 }
             }

@@ -1,6 +1,8 @@
 //! The command line: which words there are, what they print, how the process ends (0 done, 1 failed, 2 wrong usage or
 //! configuration). What the words do is elsewhere.
 
+mod reprocess;
+
 use crate::check::{self, Reach};
 use crate::config::{HostConfig, printable};
 use crate::orders::{self, Order, parse_until};
@@ -26,6 +28,8 @@ const EXAMPLES: &str = "Examples:
   millrace check --online host.yaml   the same, and ask the Kafka clusters for the topics
   millrace run host.yaml              run its pipelines until Ctrl-C or SIGTERM
   millrace inspect enrich.wasm        show what a plugin reads, emits and asks for
+  millrace reprocess host.yaml --pipeline enrich --dry-run
+                                      show which failed events can be given back
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
@@ -86,6 +90,9 @@ enum Command {
         #[command(subcommand)]
         order: PipelineOrder,
     },
+    /// Give the events of a pipeline that failed back to it.
+    #[command(after_help = reprocess::HELP)]
+    Reprocess(reprocess::Arguments),
     /// Print the reference of all configuration keys and metrics as Markdown.
     #[command(after_help = "Example:\n  millrace reference > docs/reference.md")]
     Reference,
@@ -145,6 +152,7 @@ pub fn main() -> ExitCode {
             };
             give_order(admin, order, if json { Form::Json } else { Form::Text })
         }
+        Command::Reprocess(arguments) => reprocess::run(arguments),
         Command::Reference => say(&reference::markdown(), DONE),
     };
     ExitCode::from(code)
@@ -228,7 +236,7 @@ pub fn help() -> String {
     let mut command = Arguments::command().term_width(100);
     command.build();
     let mut text = command.render_long_help().to_string();
-    for name in ["run", "check", "inspect", "pipeline", "reference"] {
+    for name in ["run", "check", "inspect", "pipeline", "reprocess", "reference"] {
         if let Some(sub) = command.find_subcommand_mut(name) {
             text.push_str(&format!("\n=== {name} ===\n{}", sub.render_long_help()));
         }

@@ -23,8 +23,10 @@ pub use limits::{PipelineLimits, RetryLimits};
 pub use mediawiki::MediaWikiConfig;
 pub use mistake::{Mistake, Mistakes, Position, printable};
 pub use pipeline::{
-    DeliveryConfig, ErrorsConfig, InputConfig, LookupGrant, OrderConfig, OutputConfig, PipelineConfig, UnfitConfig,
+    DeliveryConfig, ErrorsConfig, InputConfig, LookupGrant, OrderConfig, OutputConfig, PipelineConfig, ReprocessConfig,
+    UnfitConfig,
 };
+pub(crate) use quantity::parse_time;
 pub use quantity::{show_duration, show_size};
 pub(crate) use reader::{Declaration, Presence};
 

@@ -4,6 +4,7 @@
 use anyhow::ensure;
 use millrace_flow::outcome::Failure;
 use millrace_flow::record::{OutputRecord, Record};
+use millrace_platform::Attempts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -43,8 +44,8 @@ pub struct Job {
     pub id: JobId,
     /// The original record. A retry starts from it again.
     pub record: Arc<Record>,
-    /// 1 for the first try.
-    pub attempt: u32,
+    /// Which try it is.
+    pub attempts: Attempts,
 }
 
 /// What a worker made of a job.

@@ -8,7 +8,7 @@ pub mod version;
 use crate::config::{OrderConfig, PipelineConfig};
 use crate::job::PipelineId;
 use crate::outlet::Outlet;
-use crate::partition::{Destination, Order, RecordPath};
+use crate::partition::{Destination, Order, PathLimits, RecordPath, ReprocessTopic};
 use crate::pipeline::{Pipeline, Status, Tuning};
 use crate::reload::file::PluginFile;
 use crate::reload::{self, Reloader};
@@ -84,7 +84,11 @@ pub async fn launch(
     let version = (spec.version, *plugin.digest().as_bytes());
     let outputs_to = if outlet.is_some() { Destination::EventService } else { Destination::Kafka };
     let (workers, metrics) = (host.workers.len(), Arc::clone(&spec.metrics));
-    let path = RecordPath::new(order, tuning.admission, workers, outputs_to, metrics, version);
+    let path = RecordPath::new(order, tuning.path, workers, outputs_to, metrics, version);
+    let reprocess = config
+        .reprocess
+        .as_ref()
+        .map(|reprocess| ReprocessTopic { topic: reprocess.topic.as_str().into(), cluster_id: cluster_id.clone() });
     let (publish, status) = watch::channel(None);
     let (change, changes) = mpsc::channel(CHANGES_MAX);
     let (want, wanted) = mpsc::channel(CHANGES_MAX);
@@ -93,7 +97,7 @@ pub async fn launch(
         spec,
         changes,
         wanted: want,
-        path,
+        path: path.with_reprocess(reprocess),
         workers: host.workers.clone(),
         results: finished,
         consumer,
@@ -117,7 +121,10 @@ pub async fn launch(
 pub(crate) fn tuning(config: &PipelineConfig) -> Tuning {
     let limits = &config.limits;
     Tuning {
-        admission: AdmissionLimits { bytes_max: limits.bytes_in_flight_max, open_max: limits.open_offsets_max },
+        path: PathLimits {
+            admission: AdmissionLimits { bytes_max: limits.bytes_in_flight_max, open_max: limits.open_offsets_max },
+            failures: limits.failures,
+        },
         commit_interval: limits.commit_interval,
         drain_deadline: limits.drain_deadline,
     }
@@ -144,7 +151,7 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
     let asking = tokio::task::spawn_blocking(move || {
         let input = Cluster::connect(&asked.cluster)?;
         let id = input.id(ASK_MS)?;
-        for topic in asked.inputs.values().flat_map(|input| &input.topics) {
+        for topic in asked.consumed() {
             need(&input, &asked.cluster.brokers, topic, MESSAGE_BYTES)?;
         }
         let output = Cluster::connect(&asked.output_cluster)?;
@@ -205,9 +212,11 @@ fn outlet(
 }
 
 fn consumer_config(config: &PipelineConfig) -> ConsumerConfig {
-    let topics = config.inputs.values().flat_map(|input| input.topics.clone()).collect();
+    let topics = config.consumed().map(str::to_owned).collect();
     let mut consumer = ConsumerConfig::new(config.cluster.clone(), &config.group, topics);
     consumer.start = config.start;
+    // What was given back before the pipeline began to read the topic is to be run too.
+    consumer.from_oldest = config.reprocess.iter().map(|reprocess| reprocess.topic.clone()).collect();
     consumer
 }
 

@@ -242,6 +242,15 @@ pub enum Running {
     No,
 }
 
+/// Whether so many events of a pipeline fail that it takes single ones only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// It does.
+    Yes,
+    /// It goes on as usual.
+    No,
+}
+
 /// The handles of one pipeline.
 #[derive(Debug)]
 pub struct PipelineMetrics {
@@ -256,6 +265,7 @@ pub struct PipelineMetrics {
     abandoned: IntCounter,
     in_flight: IntGauge,
     repeated: IntCounter,
+    reprocessed: IntCounter,
     retries: WordCounters,
     outputs: IntCounter,
     outputs_refused: IntCounter,
@@ -269,6 +279,7 @@ pub struct PipelineMetrics {
     log_lines_dropped: IntCounter,
     series_dropped: IntCounter,
     sidelined: IntGauge,
+    failing: IntGauge,
     versions: IntGauge,
     swaps: IntCounter,
     swap_pause: Histogram,
@@ -309,6 +320,7 @@ impl PipelineMetrics {
             abandoned: counter(&families::EVENTS_ABANDONED),
             in_flight: gauge(&families::EVENTS_IN_FLIGHT),
             repeated: counter(&families::EVENTS_REPEATED),
+            reprocessed: counter(&families::EVENTS_REPROCESSED),
             retries: words(&families::RETRIES),
             outputs: counter(&families::OUTPUTS),
             outputs_refused: counter(&families::OUTPUTS_REFUSED),
@@ -322,6 +334,7 @@ impl PipelineMetrics {
             log_lines_dropped: counter(&families::PLUGIN_LOG_LINES_DROPPED),
             series_dropped: counter(&families::PLUGIN_SERIES_DROPPED),
             sidelined: gauge(&families::SIDELINED),
+            failing: gauge(&families::PIPELINE_FAILING),
             versions: gauge(&families::VERSIONS),
             swaps: counter(&families::SWAPS),
             swap_pause: seconds(&families::SWAP_PAUSE),
@@ -413,6 +426,11 @@ impl PipelineMetrics {
         self.repeated.inc();
     }
 
+    /// An event came back that had failed.
+    pub fn reprocessed(&self) {
+        self.reprocessed.inc();
+    }
+
     /// A run ended with `retry`; the event stays in flight.
     pub fn retried(&self, reason: &str) {
         self.retries.count(reason);
@@ -459,6 +477,11 @@ impl PipelineMetrics {
     /// So many more workers have the plugin on the sideline.
     pub fn sidelined(&self, more: i64) {
         self.sidelined.add(more);
+    }
+
+    /// Whether so many events fail that single ones are taken only.
+    pub fn failing(&self, failing: Failing) {
+        self.failing.set(i64::from(failing == Failing::Yes));
     }
 
     /// How many versions have open events or take new ones.

@@ -3,7 +3,7 @@
 //! | stage | where | if it goes wrong |
 //! |---|---|---|
 //! | poll | `kafka::Consumer` -> [`RecordPath::poll`] | the supervisor restarts the pipeline with backoff |
-//! | admit | [`RecordPath::admit`]: `flow::ledger`, `flow::admission` | the record waits in its backlog, its partition is paused |
+//! | admit | [`RecordPath::admit`]: `flow::ledger`, `flow::admission`, `flow::failures` | the record waits in its backlog, its partition is paused |
 //! | lane | [`RecordPath::admit`]: `flow::lane` | - |
 //! | decode, turn, lookup, check | `station.rs`: `start`, `round`, `ask`, `check` | an error event |
 //! | finish | [`RecordPath::finish`] | a retry starts the original record again; its lane waits |
@@ -13,31 +13,48 @@
 //! Nothing here waits: `pipeline.rs` is the loop around it and owns every queue and timer.
 
 mod drain;
+mod failing;
 mod flow;
 mod leaving;
 mod outbox;
+mod refused;
+mod reprocessed;
+#[cfg(test)]
+mod sample;
 mod versions;
 
 pub use drain::Until;
 pub use flow::Flow;
 pub use outbox::Destination;
+pub use refused::Refused;
+pub use reprocessed::ReprocessTopic;
 
 use crate::job::{Finish, Finished, Job, JobId, VersionId};
 use crate::metrics::PipelineMetrics;
 use millrace_flow::admission::{Admission, AdmissionLimits, AnswerEstimate, Head};
+use millrace_flow::failures::{FailureBreaker, FailureLimits, FailureNews, Gate, Purpose};
 use millrace_flow::lane::{LaneId, Lanes};
 use millrace_flow::ledger::{Admitted, Ledger};
 use millrace_flow::progress::{PluginDigest, Progress, ProgressBudget};
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_kafka::commit::PartitionProgress;
-use millrace_kafka::delivery::{DeliveryError, OutputFailure, Unit};
-use millrace_platform::content_bytes_hint;
+use millrace_kafka::delivery::Unit;
+use millrace_platform::{Attempts, Restored, content_bytes_hint};
 use outbox::{Outboxes, UnitJobs};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 use versions::{PartitionVersions, RunningVersions};
+
+/// What a path holds to.
+#[derive(Clone, Copy, Debug)]
+pub struct PathLimits {
+    /// What may be in flight.
+    pub admission: AdmissionLimits,
+    /// When so many events fail that no more are admitted.
+    pub failures: FailureLimits,
+}
 
 /// What order means in a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +104,17 @@ struct Waiting {
 /// One event between admission and settlement.
 struct OpenJob {
     partition: TopicPartition,
+    /// Its offset there. The record has another one where it came back through the reprocess topic.
+    offset: i64,
     record: Arc<Record>,
     version: VersionId,
     lane: LaneId,
-    attempt: u32,
+    attempts: Attempts,
     /// What admission holds for it.
     reserved: u64,
     admitted: Instant,
+    /// Whether it was admitted alone, to find out whether events still fail.
+    purpose: Purpose,
     worker: Option<usize>,
     /// Whether its lane went on and its progress was reserved: once, also when it has to run again.
     released: bool,
@@ -113,7 +134,7 @@ enum Ending {
 impl OpenJob {
     /// The job as a worker gets it.
     fn job(&self, id: JobId) -> Job {
-        Job { id, record: Arc::clone(&self.record), attempt: self.attempt }
+        Job { id, record: Arc::clone(&self.record), attempts: self.attempts }
     }
 }
 
@@ -128,26 +149,15 @@ pub struct Batch {
     pub jobs: Vec<Job>,
 }
 
-/// A job whose outputs Kafka would not take.
-#[derive(Debug)]
-pub struct Refused {
-    /// The job.
-    pub id: JobId,
-    /// Its record.
-    pub record: Arc<Record>,
-    /// The version that it ran on.
-    pub version: VersionId,
-    /// Which try it was.
-    pub attempt: u32,
-    /// Why.
-    pub error: DeliveryError,
-}
-
 /// The path of every record of one pipeline, from poll to settlement.
 pub struct RecordPath {
     order: Order,
+    reprocess: Option<ReprocessTopic>,
     versions: RunningVersions,
     admission: Admission,
+    failures: FailureBreaker,
+    /// What is to be told of the failures.
+    failure_news: Vec<FailureNews>,
     answers: AnswerEstimate,
     /// Bytes of the records that wait in backlogs.
     backlog_bytes: u64,
@@ -174,7 +184,7 @@ impl RecordPath {
     /// An empty path: no partition is owned yet. Events run on `version`, which runs `plugin`.
     pub fn new(
         order: Order,
-        limits: AdmissionLimits,
+        limits: PathLimits,
         workers: usize,
         outputs_to: Destination,
         metrics: Arc<PipelineMetrics>,
@@ -182,8 +192,11 @@ impl RecordPath {
     ) -> Self {
         Self {
             order,
+            reprocess: None,
             versions: RunningVersions::new(version, plugin),
-            admission: Admission::new(limits),
+            admission: Admission::new(limits.admission),
+            failures: FailureBreaker::new(limits.failures),
+            failure_news: Vec::new(),
             answers: AnswerEstimate::new(),
             backlog_bytes: 0,
             partitions: FxHashMap::default(),
@@ -199,6 +212,13 @@ impl RecordPath {
             drain: None,
             metrics,
         }
+    }
+
+    /// The same, with a topic through which failed events come back.
+    #[must_use]
+    pub fn with_reprocess(mut self, reprocess: Option<ReprocessTopic>) -> Self {
+        self.reprocess = reprocess;
+        self
     }
 
     /// Takes a partition over, from where its progress says.
@@ -225,8 +245,9 @@ impl RecordPath {
     }
 
     /// Holds to other limits from now on.
-    pub fn set_limits(&mut self, limits: AdmissionLimits) {
-        self.admission.set_limits(limits);
+    pub fn set_limits(&mut self, limits: PathLimits, now: Instant) {
+        self.admission.set_limits(limits.admission);
+        self.failure_news.extend(self.failures.set_limits(limits.failures, now));
     }
 
     /// Poll: takes records that the consumer fetched. Those of a partition that is no longer owned are nobody's.
@@ -247,14 +268,21 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self {
-            partitions, admission, answers, backlog_bytes, jobs, next_job, ready, order, drain, metrics, ..
-        } = self;
+        let Self { partitions, admission, failures, answers, backlog_bytes, jobs, next_job, ready, .. } = self;
+        let (order, drain, reprocess, metrics) = (self.order, &self.drain, &self.reprocess, &self.metrics);
         for (name, partition) in partitions.iter_mut() {
             while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
                 if drain.as_ref().is_some_and(|until| !until.takes(name, record.offset)) {
                     break;
                 }
+                let purpose = match failures.gate(now) {
+                    Gate::Go => Purpose::Ordinary,
+                    Gate::Trial => Purpose::Trial,
+                    Gate::Shut => {
+                        partition.swapped = partition.swapped.map(|_| now);
+                        break;
+                    }
+                };
                 let Some(version) = partition.versions.at(record.offset) else { break };
                 // Answers and outputs like those of the events before it, or more where it says so itself.
                 let reserved = bytes + BOOKKEEPING_BYTES + to_come.max(answers.bytes());
@@ -272,24 +300,34 @@ impl RecordPath {
                     metrics.repeated_settled();
                     continue;
                 }
+                if purpose == Purpose::Trial {
+                    failures.begin_trial();
+                }
                 admission.reserve(reserved);
                 metrics.event_in();
                 if let Some(swapped) = partition.swapped.take() {
                     metrics.swap_paused(now.saturating_duration_since(swapped));
                 }
+                let offset = record.offset;
+                let Restored { record, reprocessed } = reprocessed::to_run(record, reprocess.as_ref());
+                if reprocessed > 0 {
+                    metrics.reprocessed();
+                }
                 let id = JobId(*next_job);
                 *next_job += 1;
-                let lane = lane_of(*order, &record);
+                let lane = lane_of(order, &record);
                 jobs.insert(
                     id,
                     OpenJob {
                         partition: name.clone(),
+                        offset,
                         record: Arc::new(record),
                         version,
                         lane,
-                        attempt: 1,
+                        attempts: Attempts { run: 1, reprocessed },
                         reserved,
                         admitted: now,
+                        purpose,
                         worker: None,
                         released: false,
                         ending: None,
@@ -361,7 +399,7 @@ impl RecordPath {
                     continue;
                 }
                 Finish::Retry { delay, failure } => {
-                    job.attempt += 1;
+                    job.attempts.run += 1;
                     self.metrics.retried(&failure.kind);
                     self.retries.insert((now + delay, id), ());
                     continue;
@@ -386,7 +424,7 @@ impl RecordPath {
     /// Puts the outputs of a finished job into the outbox, or holds them while the progress has no room for them.
     fn release(&mut self, id: JobId, outputs: Vec<OutputRecord>, now: Instant) {
         let Some(job) = self.jobs.get(&id) else { return };
-        let offset = job.record.offset;
+        let offset = job.offset;
         let Some(partition) = self.partitions.get_mut(&job.partition) else { return };
         if job.released {
             return self.send(id, outputs, now);
@@ -412,19 +450,6 @@ impl RecordPath {
             let destination = if self.has_failed(id) { Destination::Kafka } else { self.outputs_to };
             self.outboxes.of(destination).put(id, outputs);
         }
-    }
-
-    /// Runs a job again whose outputs were not written for no reason of its own. Its lane went on meanwhile, so its
-    /// outputs may come after those of its key's next events: it is the price for neither losing nor failing it.
-    pub fn run_again(&mut self, id: JobId) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.ending = None;
-        self.ready.push(id);
-    }
-
-    /// Whether what Kafka would not take was an error event.
-    pub fn has_failed(&self, id: JobId) -> bool {
-        self.jobs.get(&id).is_some_and(|job| matches!(job.ending, Some(Ending::Failed(_))))
     }
 
     /// Makes retries ready whose time has come, and says when the next one is due.
@@ -461,6 +486,7 @@ impl RecordPath {
         let Some(job) = self.jobs.remove(&id) else { return };
         self.admission.release(job.reserved);
         self.metrics.settled(now.saturating_duration_since(job.admitted));
+        self.count_ending(&job, now);
         match &job.ending {
             Some(Ending::Emitted(outputs)) => self.metrics.emitted(*outputs),
             Some(Ending::Skipped(reason)) => self.metrics.skipped(reason),
@@ -470,7 +496,7 @@ impl RecordPath {
             None => self.metrics.abandoned(),
         }
         if let Some(partition) = self.partitions.get_mut(&job.partition) {
-            partition.ledger.settle(job.record.offset);
+            partition.ledger.settle(job.offset);
         }
     }
 
@@ -486,38 +512,6 @@ impl RecordPath {
                 None => return,
             }
         }
-    }
-
-    /// Some outputs of a unit were not written. The jobs whose outputs were all written settle; the others are returned,
-    /// each with the first reason, for the caller to decide.
-    pub fn refused(&mut self, serial: u64, failures: Vec<OutputFailure>, now: Instant) -> Vec<Refused> {
-        let mut reasons: BTreeMap<usize, DeliveryError> =
-            failures.into_iter().map(|failure| (failure.index as usize, failure.error)).collect();
-        let mut refused = Vec::new();
-        let mut first = 0;
-        for (id, outputs) in self.units.remove(&serial).unwrap_or_default() {
-            let reason = reasons.range(first..first + outputs).next().map(|(index, _)| *index);
-            first += outputs;
-            match (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(&id)) {
-                (Some(error), Some(job)) => {
-                    let (record, version, attempt) = (Arc::clone(&job.record), job.version, job.attempt);
-                    refused.push(Refused { id, record, version, attempt, error });
-                }
-                (Some(_), None) => {}
-                (None, _) => self.settle(id, now),
-            }
-        }
-        self.release_held(now);
-        refused
-    }
-
-    /// Puts an error event into the outbox, in place of outputs that Kafka would not take.
-    pub fn replace(&mut self, id: JobId, error_type: &str, error_event: OutputRecord) {
-        if let Some(job) = self.jobs.get_mut(&id) {
-            job.ending = Some(Ending::Failed(error_type.to_owned()));
-        }
-        self.metrics.refused_outputs();
-        self.outboxes.of(Destination::Kafka).put(id, vec![error_event]);
     }
 
     /// What moved since the last call, as a unit without outputs. `only` narrows it to partitions that leave.

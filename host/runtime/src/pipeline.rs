@@ -1,6 +1,7 @@
 //! The task of one pipeline: the loop around a [`RecordPath`]. It owns the pipeline's queues and timers, tells the
 //! consumer, the workers and the delivery what the path decided, and ends cleanly: on a revoke, on a stop, on a fault.
 
+mod failing;
 mod versions;
 
 pub use versions::{Change, NewVersion, Tuning};
@@ -117,6 +118,8 @@ pub struct Status {
     pub plugin: String,
     /// Whether an operator drains it, and how far that is.
     pub drain: Option<Drain>,
+    /// Why it takes no events, while that is because so many fail.
+    pub failing: Option<String>,
 }
 
 /// How far draining is.
@@ -288,6 +291,7 @@ impl Pipeline {
             self.look_after_versions(state);
             self.observe();
         }
+        self.tell_failures(state);
         let flow = self.path.flow(now);
         if !flow.pause.is_empty() {
             self.consumer.pause(&flow.pause);
@@ -305,6 +309,7 @@ impl Pipeline {
     /// Writes down how things stand.
     fn observe(&self) {
         self.path.observe();
+        self.observe_failures();
         if let Some(statistics) = self.consumer.statistics() {
             self.spec.metrics.consumer(&statistics);
         }
@@ -416,7 +421,7 @@ impl Pipeline {
         let origin = spec.origin(&refused.record);
         let word = cause.word().to_owned();
         let event =
-            build_error_event(&word, &failure, None, &spec.errors, &origin, refused.attempt, self.clock.now_ms());
+            build_error_event(&word, &failure, None, &spec.errors, &origin, refused.attempts, self.clock.now_ms());
         self.path.replace(refused.id, &word, event);
         Ok(())
     }
@@ -573,8 +578,12 @@ impl Pipeline {
     }
 
     fn publish_status(&self, state: &State) {
-        let (partitions, plugin) = (self.path.owned().len(), self.spec.plugin_digest.clone());
-        let status = Status { partitions, plugin, drain: state.drain.clone() };
+        let status = Status {
+            partitions: self.path.owned().len(),
+            plugin: self.spec.plugin_digest.clone(),
+            drain: state.drain.clone(),
+            failing: self.path.failing().map(ToString::to_string),
+        };
         self.status.send_replace(Some(status));
     }
 }

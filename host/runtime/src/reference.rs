@@ -1,8 +1,9 @@
-//! `millrace reference`: every key and every metric as Markdown, made from the declarations that the program itself
+//! `millrace reference`: every key, every metric and every cause of an error event as Markdown, made from the declarations that the program itself
 //! uses. The copy in `docs/reference.md` is compared with it by a test.
 
 use crate::config::{Declaration, Presence, declarations};
 use crate::metrics::{FAMILIES, LOOKUP_FAMILIES};
+use millrace_flow::cause::{Cause, Remedy};
 use millrace_lookup::stats::Counter;
 
 /// The whole reference.
@@ -27,7 +28,28 @@ pub fn markdown() -> String {
     for counter in Counter::ALL {
         line(&mut out, [&format!("`millrace_{}`", counter.name()), "counter", "", counter.help()]);
     }
+    causes(&mut out);
     out
+}
+
+/// What can go wrong with an event, from the table that decides what is done about it.
+fn causes(out: &mut String) {
+    out.push_str("\n## What can go wrong with an event\n\n");
+    out.push_str("What ends as an error event has this `error_type`. A plugin's own words are counted as they are, 64 at most.\n\n");
+    out.push_str(
+        "| error_type | what is done | how often it is tried again | where it is counted |\n|---|---|---|---|\n",
+    );
+    for cause in Cause::all() {
+        let rule = cause.rule();
+        let remedy = match (rule.remedy, &cause) {
+            (Remedy::Wait, _) => "it waits; never an error event",
+            (Remedy::Retry, _) => "it runs again (the outcome `retry`)",
+            (Remedy::ErrorEvent, Cause::RetriesExhausted(_)) => "an error event, after the last `retry`",
+            (Remedy::ErrorEvent, Cause::PluginFail(_)) => "an error event (the outcome `fail`)",
+            (Remedy::ErrorEvent, _) => "an error event",
+        };
+        line(out, [&format!("`{}`", rule.error_type), remedy, rule.tried, rule.counted]);
+    }
 }
 
 fn row(declaration: &Declaration, out: &mut String) {

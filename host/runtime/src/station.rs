@@ -13,9 +13,11 @@ use millrace_flow::blob::Blob;
 use millrace_flow::cause::{Cause, Word};
 use millrace_flow::lookup::{Ask, SealedAnswer};
 use millrace_flow::outcome::{Emission, Failure, Outcome};
-use millrace_flow::record::OutputRecord;
+use millrace_flow::record::{OutputRecord, Record};
 use millrace_lookup::{Answered, Forget, LookupService, Request};
-use millrace_platform::{BuiltOutput, Conceals, Document, EditBudget, EventFacts, Given, build_error_event, build_output};
+use millrace_platform::{
+    BuiltOutput, Conceals, Document, EditBudget, EventFacts, Given, build_error_event, build_output,
+};
 use millrace_plugin::{Crew, Effect, Event, Payload, Report, Ticket};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
@@ -112,7 +114,7 @@ impl Station {
     pub(crate) fn start(&mut self, job: Job, shared: &Shared, now_ms: u64) {
         let spec = Arc::clone(&self.spec);
         let Some(input) = spec.inputs.get(&job.record.source.topic) else {
-            let failure = Failure::new("decode", "no input of the plugin is bound to this topic");
+            let failure = no_input(&job.record);
             return self.fail(&job, None, failure, now_ms);
         };
         let document = match job.record.value.clone() {
@@ -268,8 +270,9 @@ impl Station {
             Outcome::Fail(failure) => self.fail(&open.job, open.document.as_ref(), failure, now_ms),
             Outcome::Retry { after_ms, failure } => {
                 let failure = Failure { kind: Word::of(&failure.kind).to_string(), ..failure };
-                let jitter = jitter(open.job.id.0, open.job.attempt);
-                match self.spec.retry.delay_ms(open.job.attempt, after_ms, jitter) {
+                let jitter = jitter(open.job.id.0, open.job.attempts.run);
+                let after_ms = self.spec.retry.within_cap(after_ms);
+                match self.spec.retry.delay_ms(open.job.attempts.run, after_ms, jitter) {
                     Some(delay_ms) => {
                         let delay = Duration::from_millis(delay_ms);
                         self.finish(&open.job, Finish::Retry { delay, failure }, open.answer_bytes);
@@ -315,7 +318,7 @@ impl Station {
         let error_type = Word::of(&failure.kind).to_string();
         let origin = spec.origin(&job.record);
         let error_event =
-            build_error_event(&error_type, &failure, document, &spec.errors, &origin, job.attempt, now_ms);
+            build_error_event(&error_type, &failure, document, &spec.errors, &origin, job.attempts, now_ms);
         self.finish(job, Finish::Failed { error_type, error_event: Box::new(error_event) }, 0);
     }
 
@@ -408,8 +411,16 @@ fn event(job: &Job, input: &InputBinding, document: Option<&Document>, inline_by
         key: record.key.clone(),
         value,
         headers: headers.cloned().collect(),
-        attempt: job.attempt,
+        attempt: job.attempts.run,
     }
+}
+
+/// A record of the reprocess topic that somebody else wrote, or one that was given back from a topic that is no input now.
+fn no_input(record: &Record) -> Failure {
+    let topic = &record.source.topic;
+    let message =
+        format!("no input is bound to the topic {topic}; only `millrace reprocess` writes to a reprocess topic");
+    Failure::new(Cause::Decode.word(), message)
 }
 
 /// A number in 0..1 that spreads retries: it only has to differ from event to event, so a hash of what is at hand does.

@@ -62,8 +62,8 @@ impl Outcome {
         Self(wit::Outcome::Retry(wit::RetryHint { after_ms: None, failure: failure.into_wit() }))
     }
 
-    /// Like [`Outcome::retry`], but not before `after_ms` milliseconds, of which more than 600,000 (10 minutes) count
-    /// as that. It makes a wait longer, never shorter, and adds no run.
+    /// Like [`Outcome::retry`], but not before `after_ms` milliseconds, of which more than the pipeline's longest wait
+    /// (`limits.retries.cap`) count as that. It adds no run.
     pub fn retry_after(after_ms: u32, failure: Failure) -> Self {
         Self(wit::Outcome::Retry(wit::RetryHint { after_ms: Some(after_ms), failure: failure.into_wit() }))
     }

@@ -43,6 +43,8 @@ pub struct Enrichment {
     pub event_service: String,
     /// The error topic.
     pub errors: String,
+    /// The topic through which failed events come back; empty: there is none.
+    pub reprocess: String,
     /// Where a new group begins: `earliest`, `latest` or a time.
     pub start: String,
     /// Which events run one after the other: those of a `key`, or of a `partition`.
@@ -90,6 +92,7 @@ impl Enrichment {
             output: format!("{name}.out"),
             event_service: String::new(),
             errors: format!("{name}.error"),
+            reprocess: String::new(),
             start: "earliest".to_owned(),
             order: "key",
             names: ("page_change", "page_content_change"),
@@ -164,6 +167,10 @@ pipelines:
         } else {
             (String::new(), format!("    event_service: {}\n", self.event_service))
         };
+        let reprocess = match self.reprocess.as_str() {
+            "" => String::new(),
+            topic => format!("    reprocess: {{ topic: \"{topic}\" }}\n"),
+        };
         let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
         let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
         format!(
@@ -182,7 +189,7 @@ pipelines:
 {topic}        schema: {schema}
 {key}        max_message_bytes: {message_bytes}
     errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
-    lookups: {lookups}
+{reprocess}    lookups: {lookups}
 {limits}",
             name = self.name,
             message_bytes = self.message_bytes,

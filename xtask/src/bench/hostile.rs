@@ -135,7 +135,9 @@ fn p99(measured: &Measured) -> f64 {
 
 /// A pipeline that spins with every event, with more input than it gets through.
 fn spinning(stage: &Stage, name: &str) -> anyhow::Result<Enrichment> {
-    let pipeline = hostile_pipeline(stage, name, "spin_always")?;
+    let mut pipeline = hostile_pipeline(stage, name, "spin_always")?;
+    // All of its events fail, and it is to go on all the same.
+    pipeline.limits.push("failures: { percent: 100 }".to_owned());
     feed(stage, &pipeline, SPINNING_EVENTS, |_| true)?;
     Ok(pipeline)
 }

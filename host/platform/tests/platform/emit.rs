@@ -154,9 +154,7 @@ impl Emitted {
         let document = match (self.document, self.text, self.edits, self.tombstone) {
             (Some(document), None, None, None) => EmittedDocument::Whole(piece(document.to_string())),
             (None, Some(text), None, None) => EmittedDocument::Whole(piece(text)),
-            (None, None, Some(edits), None) => {
-                EmittedDocument::Patch(edits.into_iter().map(EditCase::edit).collect())
-            }
+            (None, None, Some(edits), None) => EmittedDocument::Patch(edits.into_iter().map(EditCase::edit).collect()),
             (None, None, None, Some(true)) => EmittedDocument::Tombstone,
             _ => panic!("an emission is a `document`, a `text`, `edits` or a `tombstone`"),
         };
@@ -213,7 +211,9 @@ fn judge(name: &str, built: Result<BuiltOutput, CheckError>, expected: Expected)
                 assert_eq!(headers, found, "{name}");
             }
         }
-        (Ok(built), Expected::Refused(refused)) => panic!("{name}: no {}: {:?}", refused.error, text(&built.record.value)),
+        (Ok(built), Expected::Refused(refused)) => {
+            panic!("{name}: no {}: {:?}", refused.error, text(&built.record.value))
+        }
         (Err(error), Expected::Record(_)) => panic!("{name}: {error}"),
     }
 }

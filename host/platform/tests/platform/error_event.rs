@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use millrace_flow::outcome::Failure;
 use millrace_flow::record::OutputRecord;
-use millrace_platform::{ERROR_EVENT_BYTES_LEAST, ERROR_SCHEMA_URI, ErrorStream, build_error_event};
+use millrace_platform::{Attempts, ERROR_EVENT_BYTES_LEAST, ERROR_SCHEMA_URI, ErrorStream, build_error_event};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -19,7 +19,9 @@ fn errors(bytes_max: usize) -> ErrorStream {
 fn build(value: Option<&[u8]>, decoded: Option<&str>, failure: &Failure, bytes_max: usize) -> OutputRecord {
     let record = record(value);
     let input = decoded.map(document);
-    build_error_event("not_found", failure, input.as_ref(), &errors(bytes_max), &origin(&record), 2, 1_782_121_700_042)
+    let attempts = Attempts { run: 2, reprocessed: 0 };
+    let origin = origin(&record);
+    build_error_event("not_found", failure, input.as_ref(), &errors(bytes_max), &origin, attempts, 1_782_121_700_042)
 }
 
 fn event_of(record: &OutputRecord) -> Value {

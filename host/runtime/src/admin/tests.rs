@@ -41,8 +41,9 @@ async fn readiness_waits_for_every_pipeline_and_names_what_is_wrong() {
     let server = server().await;
     let unready = ask(&server, "GET /readyz HTTP/1.1").await;
     assert!(unready.starts_with("HTTP/1.1 503"), "{unready}");
-    server.health.running("a", Status { partitions: 3, plugin: "abc".to_owned(), drain: None });
-    server.health.running("b", Status { partitions: 0, plugin: "def".to_owned(), drain: None });
+    let failing = Some("9 of 10 events failed".to_owned());
+    server.health.running("a", Status { partitions: 3, plugin: "abc".to_owned(), drain: None, failing });
+    server.health.running("b", Status { partitions: 0, plugin: "def".to_owned(), drain: None, failing: None });
     server.health.reload_refused("a", "the plugin is empty");
     let ready = ask(&server, "GET /readyz HTTP/1.1").await;
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
@@ -52,7 +53,7 @@ async fn readiness_waits_for_every_pipeline_and_names_what_is_wrong() {
     server.health.stopped("b", "the topic is gone");
     let stopped = ask(&server, "GET /readyz HTTP/1.1").await;
     assert!(stopped.starts_with("HTTP/1.1 503"), "{stopped}");
-    let a = r#""a":{"state":"running","partitions":3,"plugin":"abc","reload_refused":"the plugin is empty"}"#;
+    let a = r#""a":{"state":"running","partitions":3,"plugin":"abc","failing":"9 of 10 events failed","reload_refused":"the plugin is empty"}"#;
     let b = r#""b":{"state":"stopped","reason":"the topic is gone"}"#;
     let body = format!("{{\"ready\":false,\"pipelines\":{{{a},{b}}}}}");
     assert!(stopped.ends_with(&body), "{stopped}");

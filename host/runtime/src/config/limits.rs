@@ -3,6 +3,7 @@
 
 use super::quantity::{GIB, KIB, MIB, show_duration, show_size};
 use super::reader::{Section, key};
+use millrace_flow::failures::{FailureLimits, PERCENT_OFF};
 use millrace_plugin::Limits;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct PipelineLimits {
     pub drain_deadline: Duration,
     /// What becomes of the outcome `retry`.
     pub retries: RetryLimits,
+    /// When so many events fail that no more are taken.
+    pub failures: FailureLimits,
     /// What the plugin's instances may use; `inline_bytes_max` counts for events too.
     pub plugin: Limits,
 }
@@ -99,6 +102,10 @@ pub(crate) fn read(section: &Section<'_>) -> PipelineLimits {
             )
             .or(DRAIN_DEADLINE, show_duration(DRAIN_DEADLINE)),
         retries: section.defaults(key("retries", "What becomes of the outcome `retry`."), read_retries),
+        failures: section.defaults(
+            key("failures", "When so many events fail that no more are taken, but single ones."),
+            read_failures,
+        ),
         plugin: section.defaults(key("plugin", "What one instance of the plugin may use."), read_plugin),
     };
     if limits.bytes_in_flight_max < limits.event_bytes_max {
@@ -131,6 +138,26 @@ fn read_retries(section: &Section<'_>) -> RetryLimits {
         section.mistake("cap", "the longest wait is shorter than the first", "raise `cap`, or lower `base`");
     }
     retries
+}
+
+fn read_failures(section: &Section<'_>) -> FailureLimits {
+    let defaults = FailureLimits::default();
+    FailureLimits {
+        percent: small(
+            section
+                .count(
+                    key("percent", "More than so many percent of the events failed; 100 turns it off."),
+                    1..=u64::from(PERCENT_OFF),
+                )
+                .or(u64::from(defaults.percent), defaults.percent.to_string()),
+        ),
+        window: section
+            .duration(key("window", "Within this time."), Duration::from_secs(1)..=Duration::from_secs(3600))
+            .or(defaults.window, show_duration(defaults.window)),
+        events_min: section
+            .count(key("events", "And at least so many events ended in it."), 1..=1_000_000)
+            .or(defaults.events_min, defaults.events_min.to_string()),
+    }
 }
 
 fn read_plugin(section: &Section<'_>) -> Limits {

@@ -46,6 +46,8 @@ pub struct PipelineConfig {
     pub outputs: BTreeMap<String, OutputConfig>,
     /// Where error events go.
     pub errors: ErrorsConfig,
+    /// Where failed events come back.
+    pub reprocess: Option<ReprocessConfig>,
     /// What the plugin may ask.
     pub lookups: LookupGrant,
     /// What the pipeline may hold and how long it may take.
@@ -60,6 +62,17 @@ impl PipelineConfig {
         let written = self.outputs.values().filter(|_| self.event_service.is_none());
         let outputs = written.map(|output| (output.topic.as_str(), output.message_bytes_max));
         outputs.chain([(self.errors.topic.as_str(), self.errors.message_bytes_max)])
+    }
+
+    /// The topics that are read: those of the inputs, and the one through which failed events come back.
+    pub fn consumed(&self) -> impl Iterator<Item = &str> {
+        let inputs = self.inputs.values().flat_map(|input| &input.topics).map(String::as_str);
+        inputs.chain(self.reprocess.iter().map(|reprocess| reprocess.topic.as_str()))
+    }
+
+    /// The name that only one `millrace reprocess` of this pipeline can have at a time: its `transactional.id`.
+    pub fn reprocess_writer(&self) -> String {
+        format!("{}.reprocess", self.group)
     }
 }
 
@@ -125,6 +138,13 @@ pub struct ErrorsConfig {
     pub topic: String,
     /// The largest record, in bytes; an error event is cut down to fit.
     pub message_bytes_max: u64,
+}
+
+/// The topic through which `millrace reprocess` gives failed events back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReprocessConfig {
+    /// The topic, in the cluster that is read.
+    pub topic: String,
 }
 
 /// What a plugin may ask.
@@ -196,6 +216,10 @@ pub(super) fn read(
             .collect(),
         event_service,
         errors: read_errors(section, &name, declared),
+        reprocess: section.section(
+            key("reprocess", "The way back of failed events; without it `millrace reprocess` can give none back."),
+            read_reprocess,
+        ),
         lookups: section
             .section(key("lookups", "What the plugin may ask; without it, nothing."), read_grant)
             .unwrap_or_default(),
@@ -339,6 +363,15 @@ fn read_errors(section: &Section<'_>, pipeline: &str, declared: Declared<'_>) ->
             stream,
         }
     })
+}
+
+fn read_reprocess(section: &Section<'_>) -> ReprocessConfig {
+    let topic = key(
+        "topic",
+        "The topic that takes them, in the cluster that is read; the pipeline reads it beside its inputs. Its own, not \
+         compacted, kept at least as long as the error events.",
+    );
+    ReprocessConfig { topic: section.parsed(topic, "name of a topic", topic_name).required() }
 }
 
 fn read_message_bytes(section: &Section<'_>, least: u64) -> u64 {

@@ -11,6 +11,7 @@ pub(crate) fn check(section: &Section<'_>, config: &HostConfig) {
     unique(section, config, "group", "consumer group", |pipeline| &pipeline.group);
     for (index, pipeline) in config.pipelines.iter().enumerate() {
         topics(section, index, pipeline);
+        reprocess(section, config, index, pipeline);
         grants(section, config, index, pipeline);
     }
     loops(section, config);
@@ -66,6 +67,23 @@ fn topics(section: &Section<'_>, index: usize, pipeline: &PipelineConfig) {
     if readers.contains_key(&pipeline.errors.topic) {
         let problem = format!("`{}` is an input of the same pipeline: {own}", pipeline.errors.topic);
         section.pipeline_mistake(index, &["errors", "topic"], problem, "write to another topic");
+    }
+}
+
+/// The topic through which failed events come back serves nothing else.
+fn reprocess(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &PipelineConfig) {
+    let Some(reprocess) = &pipeline.reprocess else { return };
+    for (other_index, other) in config.pipelines.iter().enumerate() {
+        let is_here = |topic: &str| topic == reprocess.topic;
+        let reads = pipeline.cluster == other.cluster
+            && (other.inputs.values().flat_map(|input| &input.topics).any(|topic| is_here(topic))
+                || (other_index != index && other.reprocess.iter().any(|other| is_here(&other.topic))));
+        let writes = pipeline.cluster == other.output_cluster && other.written().any(|(topic, _)| is_here(topic));
+        if reads || writes {
+            let does = if reads { "read" } else { "written" };
+            let problem = format!("`{}` is {does} by the pipeline `{}` already", reprocess.topic, other.name);
+            section.pipeline_mistake(index, &["reprocess", "topic"], problem, "give it a topic of its own");
+        }
     }
 }
 

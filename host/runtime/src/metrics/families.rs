@@ -72,6 +72,8 @@ families! {
     EVENTS_IN_FLIGHT = gauge("millrace_events_in_flight", PIPELINE, "Events admitted and not settled yet.");
     EVENTS_REPEATED = counter("millrace_events_repeated_total", PIPELINE,
         "Records fetched again although they were settled: passed over, and not among those admitted.");
+    EVENTS_REPROCESSED = counter("millrace_events_reprocessed_total", PIPELINE,
+        "Events that came back through the reprocess topic; among those admitted.");
     RETRIES = counter("millrace_retries_total", &["pipeline", "reason"],
         "Runs that ended with the outcome retry, by the plugin's word. Beyond 64 words: other.");
     OUTPUTS = counter("millrace_outputs_total", PIPELINE, "Outputs of the emitted events.");
@@ -107,6 +109,8 @@ families! {
         "Versions with open events that could not be had after a restart: the present one took them over.");
     SIDELINED = gauge("millrace_pipeline_sidelined", PIPELINE,
         "Workers on which the plugin used too much CPU time at the cost of others: there it runs at low priority.");
+    PIPELINE_FAILING = gauge("millrace_pipeline_failing", PIPELINE,
+        "1 while so many events fail that the pipeline takes single ones only (`limits.failures`).");
     PIPELINE_UP = gauge("millrace_pipeline_up", PIPELINE, "1 while the pipeline runs, 0 while it is stopped.");
     PIPELINE_DRAINED = gauge("millrace_pipeline_drained", PIPELINE,
         "1 while an operator holds the pipeline drained: all it took is settled and committed, and it takes nothing.");

@@ -62,22 +62,22 @@ impl RecordPath {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Finish, Finished, JobId};
-    use crate::partition::flow::tests::{path, record};
+    use crate::job::Finish;
+    use crate::partition::sample::{finished, path, record};
+    use millrace_flow::failures::FailureLimits;
     use std::time::Instant;
 
     /// Offers the offsets 0 to 4 while `until` holds; returns which are taken.
     #[track_caller]
     fn check(until: Until, taken: usize) {
-        let (mut path, now) = (path(), Instant::now());
+        let (mut path, now) = (path(FailureLimits::default()), Instant::now());
         path.drain(Some(until));
         path.poll((0..5).map(record).collect(), now);
         path.admit(now);
         assert_eq!(path.open(None), taken);
         assert_eq!(path.is_drained(), taken == 0);
-        let skip = |id| Finished { id: JobId(id), finish: Finish::Skipped("x".to_owned()), answer_bytes: 0 };
         path.dispatch();
-        path.finish((0..taken as u64).map(skip).collect(), now);
+        (0..taken as u64).for_each(|id| path.finish(finished(id, Finish::Skipped("x".to_owned()), 0), now));
         path.admit(now);
         assert!(path.is_drained());
         assert_eq!(path.prefixes(), BTreeMap::from([("in/0".to_owned(), taken as i64)]));
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn an_offset_that_is_not_there_yet_is_waited_for() {
-        let (mut path, now) = (path(), Instant::now());
+        let (mut path, now) = (path(FailureLimits::default()), Instant::now());
         path.drain(Some(Until::Offset(3)));
         assert!(!path.is_drained());
         // Compaction took the offsets 0 to 6 away.

@@ -66,44 +66,15 @@ impl RecordPath {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use crate::job::{Finish, Finished, JobId, VersionId};
-    use crate::metrics::HostMetrics;
-    use crate::partition::{Destination, Order, RecordPath};
-    use millrace_flow::admission::AdmissionLimits;
-    use millrace_flow::progress::Progress;
-    use millrace_flow::record::{Record, TopicPartition};
+mod tests {
+    use crate::job::Finish;
+    use crate::partition::sample::{finished, path, record};
+    use millrace_flow::failures::FailureLimits;
     use std::time::Instant;
-
-    const PARTITION: (&str, i32) = ("in", 0);
-
-    pub(in crate::partition) fn record(offset: i64) -> Record {
-        Record {
-            source: TopicPartition::new(PARTITION.0, PARTITION.1),
-            offset,
-            timestamp_ms: 0,
-            key: Some(offset.to_string().into()),
-            value: Some("{}".into()),
-            headers: Vec::new(),
-        }
-    }
-
-    /// A path with a budget of a megabyte that owns one partition.
-    pub(in crate::partition) fn path() -> RecordPath {
-        let metrics = HostMetrics::new().unwrap().pipeline("p");
-        let limits = AdmissionLimits { bytes_max: 1 << 20, open_max: 1_000 };
-        let mut path = RecordPath::new(Order::PerKey, limits, 1, Destination::Kafka, metrics, (VersionId(0), [0; 32]));
-        path.assign(TopicPartition::new(PARTITION.0, PARTITION.1), Progress::at(0));
-        path
-    }
-
-    fn finished(id: u64, finish: Finish, answer_bytes: u64) -> Vec<Finished> {
-        vec![Finished { id: JobId(id), finish, answer_bytes }]
-    }
 
     #[test]
     fn a_large_answer_stops_admission_while_its_event_is_open() {
-        let (mut path, now) = (path(), Instant::now());
+        let (mut path, now) = (path(FailureLimits::default()), Instant::now());
         path.poll(vec![record(0), record(1)], now);
         path.admit(now);
         assert_eq!((path.dispatch().len(), path.open(None)), (1, 2));

@@ -38,9 +38,11 @@ impl RecordPath {
     pub fn revoke(&mut self, gone: &[TopicPartition]) -> FxHashMap<(usize, VersionId), Vec<JobId>> {
         self.stop_starting(Some(gone));
         let mut cancelled: FxHashMap<(usize, VersionId), Vec<JobId>> = FxHashMap::default();
-        for (id, job) in self.jobs.extract_if(|_, job| gone.contains(&job.partition)) {
+        let left: Vec<_> = self.jobs.extract_if(|_, job| gone.contains(&job.partition)).collect();
+        for (id, job) in left {
             self.admission.release(job.reserved);
             self.metrics.abandoned();
+            self.count_given_up(&job);
             if let Some(worker) = job.worker {
                 cancelled.entry((worker, job.version)).or_default().push(id);
                 if let Some(load) = self.load.get_mut(worker) {
@@ -87,6 +89,7 @@ impl RecordPath {
         if let Some(job) = self.jobs.remove(&id) {
             self.admission.release(job.reserved);
             self.metrics.abandoned();
+            self.count_given_up(&job);
         }
     }
 }

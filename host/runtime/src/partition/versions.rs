@@ -87,6 +87,8 @@ impl RecordPath {
         }
         self.versions.plugins.insert(version, plugin);
         self.versions.present = version;
+        // It may be what mends a pipeline that fails.
+        self.failures.try_now(now);
         for partition in self.partitions.values_mut() {
             if let PartitionVersions::Known(versions) = &mut partition.versions {
                 versions.begin(partition.ledger.next(), version);

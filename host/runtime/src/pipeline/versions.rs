@@ -3,9 +3,9 @@
 
 use super::{Pipeline, State};
 use crate::job::VersionId;
+use crate::partition::PathLimits;
 use crate::spec::PipelineSpec;
 use crate::worker::Message;
-use millrace_flow::admission::AdmissionLimits;
 use millrace_flow::progress::PluginDigest;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,8 +31,8 @@ pub struct NewVersion {
 /// The limits that the pipeline's loop holds to.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
-    /// What may be in flight.
-    pub admission: AdmissionLimits,
+    /// Those of the records' path.
+    pub path: PathLimits,
     /// Between two commits.
     pub commit_interval: Duration,
     /// How long a stopping pipeline may finish what it has in flight.
@@ -64,7 +64,7 @@ impl Pipeline {
             state.next_version = Some(NewVersion { spec, tuning });
             return;
         }
-        self.path.set_limits(tuning.admission);
+        self.path.set_limits(tuning.path, Instant::now());
         self.tuning = tuning;
         let described = spec.plugin.describe();
         tracing::info!(

@@ -47,8 +47,8 @@ class Outcome:
     def retry(failure: Failure, after_ms: int | None = None) -> Outcome:
         """Run this event again later, with new lookups, within the pipeline's budget (`limits.retries`: 3 runs in all).
 
-        Later events of its key wait. It waits at least `after_ms`, of which more than 600,000 (10 minutes) count as
-        that. When the budget is used up, `failure` becomes the error event.
+        Later events of its key wait. It waits at least `after_ms`, of which more than the pipeline's longest wait
+        (`limits.retries.cap`) count as that. When the budget is used up, `failure` becomes the error event.
         """
         return Outcome(wit.Outcome_Retry(wit.RetryHint(after_ms, failure_of(failure))))
 

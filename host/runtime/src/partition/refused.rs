@@ -1,0 +1,72 @@
+//! Outputs that Kafka would not take: whose they were, and what takes their place.
+
+use super::{Destination, Ending, RecordPath};
+use crate::job::{JobId, VersionId};
+use millrace_flow::record::{OutputRecord, Record};
+use millrace_kafka::delivery::{DeliveryError, OutputFailure};
+use millrace_platform::Attempts;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A job whose outputs Kafka would not take.
+#[derive(Debug)]
+pub struct Refused {
+    /// The job.
+    pub id: JobId,
+    /// Its record.
+    pub record: Arc<Record>,
+    /// The version that it ran on.
+    pub version: VersionId,
+    /// Which try it was.
+    pub attempts: Attempts,
+    /// Why.
+    pub error: DeliveryError,
+}
+
+impl RecordPath {
+    /// Runs a job again whose outputs were not written for no reason of its own. Its lane went on meanwhile, so its
+    /// outputs may come after those of its key's next events: it is the price for neither losing nor failing it.
+    pub fn run_again(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.ending = None;
+        self.ready.push(id);
+    }
+
+    /// Whether what Kafka would not take was an error event.
+    pub fn has_failed(&self, id: JobId) -> bool {
+        self.jobs.get(&id).is_some_and(|job| matches!(job.ending, Some(Ending::Failed(_))))
+    }
+
+    /// Some outputs of a unit were not written. The jobs whose outputs were all written settle; the others are returned,
+    /// each with the first reason, for the caller to decide.
+    pub fn refused(&mut self, serial: u64, failures: Vec<OutputFailure>, now: Instant) -> Vec<Refused> {
+        let mut reasons: BTreeMap<usize, DeliveryError> =
+            failures.into_iter().map(|failure| (failure.index as usize, failure.error)).collect();
+        let mut refused = Vec::new();
+        let mut first = 0;
+        for (id, outputs) in self.units.remove(&serial).unwrap_or_default() {
+            let reason = reasons.range(first..first + outputs).next().map(|(index, _)| *index);
+            first += outputs;
+            match (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(&id)) {
+                (Some(error), Some(job)) => {
+                    let (record, version, attempts) = (Arc::clone(&job.record), job.version, job.attempts);
+                    refused.push(Refused { id, record, version, attempts, error });
+                }
+                (Some(_), None) => {}
+                (None, _) => self.settle(id, now),
+            }
+        }
+        self.release_held(now);
+        refused
+    }
+
+    /// Puts an error event into the outbox, in place of outputs that Kafka would not take.
+    pub fn replace(&mut self, id: JobId, error_type: &str, error_event: OutputRecord) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.ending = Some(Ending::Failed(error_type.to_owned()));
+        }
+        self.metrics.refused_outputs();
+        self.outboxes.of(Destination::Kafka).put(id, vec![error_event]);
+    }
+}
