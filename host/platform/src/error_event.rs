@@ -5,7 +5,6 @@ use crate::document::{Document, Value};
 use crate::envelope::{HEADER_PLUGIN, HEADER_SOURCE, header, source_of};
 use crate::identity::{Origin, meta_id};
 use crate::reprocess::{RAW_CUT, kept_headers, raw_encoding};
-use crate::schema::Schema;
 use crate::time;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -28,8 +27,6 @@ pub struct ErrorStream {
     pub emitter_id: String,
     /// The most bytes of a record, headers included; less than [`ERROR_EVENT_BYTES_LEAST`] counts as that.
     pub bytes_max: usize,
-    /// [`ERROR_SCHEMA_URI`], compiled.
-    pub schema: Arc<Schema>,
 }
 
 /// What an error event may always have, so that everything but the original event fits: 64 KiB.

@@ -45,7 +45,6 @@ pub(super) fn bind(
             topic: config.errors.topic.as_str().into(),
             emitter_id: config.name.clone(),
             bytes_max: bytes(config.errors.message_bytes_max),
-            schema: contract.errors,
         },
         decode: DecodeLimits { bytes_max: bytes(limits.event_bytes_max), ..DecodeLimits::default() },
         retry: RetryPolicy {

@@ -37,8 +37,8 @@ impl RecordPath {
 #[cfg(test)]
 mod tests {
     use crate::job::Finish;
-    use crate::partition::RecordPath;
     use crate::partition::sample::{finished, path, record};
+    use crate::partition::{Destination, RecordPath};
     use millrace_flow::failures::{FailureLimits, FailureNews, TRIALS, WAIT_MIN};
     use millrace_flow::progress::Progress;
     use millrace_flow::record::OutputRecord;
@@ -54,7 +54,7 @@ mod tests {
         };
         let failed = Finish::Failed { error_type: "decode".to_owned(), error_event: Box::new(error_event) };
         path.finish(finished(id, failed, 0), now);
-        let unit = path.deliver().expect("the error event is delivered");
+        let unit = path.deliver(Destination::Kafka).expect("the error event is delivered");
         path.delivered(&[unit.serial], now);
     }
 

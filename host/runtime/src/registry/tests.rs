@@ -1,6 +1,7 @@
 //! Where declarations come from, what is kept of them, and what an outage of their servers does.
 
 use super::*;
+use crate::config::HostConfig;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -222,4 +223,57 @@ async fn a_file_must_be_right_as_a_whole() {
     assert!(streams.refresh().await.is_err());
     assert_eq!(streams.current().len(), 1);
     assert!(Streams::open(source).await.is_err());
+}
+
+/// A host whose pipeline takes everything from its streams' declarations.
+const HOST: &str = r#"
+data_centre: eqiad
+streams: { file: streams.json }
+schemas: { repositories: ["."] }
+kafka: { clusters: { main: { brokers: "127.0.0.1:9092" } } }
+pipelines:
+  - name: mill
+    plugin: host.yaml
+    cluster: main
+    start: earliest
+    inputs: { in: { stream: turn } }
+    outputs: { out: { stream: flour, schema: /mill/flour/1.0.0 } }
+"#;
+
+/// What is said of the pipeline when the declarations become `now`.
+#[track_caller]
+fn check_differences(now: &str, expected: &[&str]) {
+    let tmp = tempfile::tempdir().unwrap();
+    let (file, streams) = (tmp.path().join("host.yaml"), tmp.path().join("streams.json"));
+    std::fs::write(&file, HOST).unwrap();
+    let text = r#"{"streams": {"turn": {}, "flour": {"schema_title": "mill/flour"}, "mill.error": {"schema_title": "error"}}}"#;
+    std::fs::write(&streams, text).unwrap();
+    let (running, source) = HostConfig::load_with_source(&file).unwrap();
+    std::fs::write(&streams, now).unwrap();
+    assert_eq!(wait_for(source.streams().unwrap().refresh()).unwrap(), Ok(streams::Refreshed::Changed));
+    let wanted = source.read_again(&file).unwrap();
+    assert_eq!(
+        watch::differences(&running, &wanted),
+        [("mill", expected.iter().map(|&said| said.to_owned()).collect())]
+    );
+}
+
+#[test]
+fn what_is_declared_anew_is_told_and_changes_nothing_that_runs() {
+    check_differences(
+        r#"{"streams": {"turn": {"topics": ["eqiad.turns"], "schema_title": "mill/turn"},
+            "flour": {"schema_title": "mill/flour", "message_key_fields": {"mill": "mill"}},
+            "mill.error": {"schema_title": "error", "topic_prefixes": null}}}"#,
+        &[
+            "input in: topics eqiad.turns, not eqiad.turn",
+            "input in: another schema",
+            "output out: another key",
+            "errors: topic mill.error, not eqiad.mill.error",
+        ],
+    );
+    check_differences(
+        r#"{"streams": {"turn": {}, "flour": {"schema_title": "mill/flour"}, "mill.error": {"schema_title": "error"},
+            "bread": {}}}"#,
+        &[],
+    );
 }

@@ -11,6 +11,7 @@ mod bad_input;
 mod chaos;
 mod concealed;
 mod contained;
+mod declared;
 mod drain;
 mod enrichment;
 mod event_service;

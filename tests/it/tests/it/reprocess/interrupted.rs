@@ -7,11 +7,9 @@ use millrace_flow::outcome::Failure;
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_it::{Stage, header};
 use millrace_kafka::cluster::Cluster;
-use millrace_bed::host::root;
-use millrace_platform::{Attempts, ERROR_SCHEMA_URI, ErrorStream, Origin, Schema, SchemaUri, build_error_event};
+use millrace_platform::{Attempts, ErrorStream, Origin, build_error_event};
 use millrace_services::wait_until;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,9 +20,7 @@ const FIRST_MS: u64 = 1_770_000_000_000;
 const A_FEW: i64 = 1_000;
 
 /// Error events as a pipeline writes them, each of a record of its own.
-fn error_events(stage: &Stage, cluster_id: &str) -> anyhow::Result<Vec<OutputRecord>> {
-    let file = root().join("examples/schemas/jsonschema/error/2.1.0.yaml");
-    let schema = Arc::new(Schema::compile(&SchemaUri::parse(ERROR_SCHEMA_URI)?, &std::fs::read(file)?)?);
+fn error_events(stage: &Stage, cluster_id: &str) -> Vec<OutputRecord> {
     let enrichment = &stage.enrichment;
     let event = |offset: i64, value: &str, bytes_max: usize, emitter_id: &str| {
         let record = Record {
@@ -38,7 +34,6 @@ fn error_events(stage: &Stage, cluster_id: &str) -> anyhow::Result<Vec<OutputRec
         let errors = ErrorStream {
             stream: "s.error".to_owned(),
             topic: enrichment.errors.as_str().into(),
-            schema: Arc::clone(&schema),
             emitter_id: emitter_id.to_owned(),
             bytes_max,
         };
@@ -50,7 +45,7 @@ fn error_events(stage: &Stage, cluster_id: &str) -> anyhow::Result<Vec<OutputRec
     let mut all: Vec<_> = (0..EVENTS).map(|offset| event(offset, "{}", 1 << 20, &enrichment.name)).collect();
     all.push(event(EVENTS, &"x".repeat(100_000), 0, &enrichment.name));
     all.push(event(0, "{}", 1 << 20, "another"));
-    Ok(all)
+    all
 }
 
 /// Waits until a run has written so many more.
@@ -66,7 +61,7 @@ fn runs_that_are_killed_interrupted_and_taken_over_give_each_event_back_once() -
     stage.enrichment.reprocess = again.clone();
     let cluster = Cluster::connect(&stage.cluster)?;
     let cluster_id = cluster.id(10_000)?;
-    stage.feed_records(error_events(&stage, &cluster_id)?)?;
+    stage.feed_records(error_events(&stage, &cluster_id))?;
 
     let times = ["--since", "2026-02-02T19:19:50Z", "--until", "2026-02-02T19:19:55Z"];
     let five = run(&stage, &[&["--dry-run"], &times[..]].concat())?;
