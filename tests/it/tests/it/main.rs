@@ -11,6 +11,7 @@ mod bad_input;
 mod chaos;
 mod concealed;
 mod contained;
+mod contract;
 mod declared;
 mod drain;
 mod enrichment;
