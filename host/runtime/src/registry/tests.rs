@@ -92,14 +92,15 @@ async fn the_first_repository_that_has_a_schema_wins() {
     let folder = tmp.path().join("folder");
     std::fs::create_dir_all(folder.join("mill/turn")).unwrap();
     std::fs::write(folder.join("mill/turn/1.0.0.yaml"), schema("/mill/turn/1.0.0", "folder")).unwrap();
+    std::fs::write(folder.join("mill/turn/1.0.0"), "1.0.0.yaml").unwrap();
     std::fs::write(folder.join("mill/turn/1.2.0"), schema("/mill/turn/1.2.0", "without ending")).unwrap();
     server.has("/mill/turn/1.0.0", &schema("/mill/turn/1.0.0", "server"));
-    server.has("/mill/turn/1.1.0.yaml", &schema("/mill/turn/1.1.0", "server's YAML"));
+    server.has("/mill/turn/1.1.0.json", &schema("/mill/turn/1.1.0", "server's"));
     let schemas = schemas(vec![Repository::Folder(folder), Repository::Http(server.start().await)], None);
     assert_eq!(get(&schemas, "/mill/turn/1.0.0").await, Ok("folder".to_owned()));
     assert_eq!(server.asked(), [""; 0]);
-    assert_eq!(get(&schemas, "/mill/turn/1.1.0").await, Ok("server's YAML".to_owned()));
-    assert_eq!(server.asked(), ["/mill/turn/1.1.0", "/mill/turn/1.1.0.yaml"]);
+    assert_eq!(get(&schemas, "/mill/turn/1.1.0").await, Ok("server's".to_owned()));
+    assert_eq!(server.asked(), ["/mill/turn/1.1.0.yaml", "/mill/turn/1.1.0.json"]);
     assert_eq!(get(&schemas, "/mill/turn/1.2.0").await, Ok("without ending".to_owned()));
     assert_eq!(
         get(&schemas, "/mill/turn/2.0.0").await,
@@ -120,7 +121,7 @@ async fn a_schema_is_fetched_once_and_outlives_its_server_and_this_process() {
     let first = schemas(repositories.clone(), Some(tmp.path()));
     assert_eq!(get(&first, "/mill/turn/1.0.0").await, Ok("JSON".to_owned()));
     assert_eq!(get(&first, "/mill/turn/1.0.0").await, Ok("JSON".to_owned()));
-    assert_eq!(server.asked().len(), 3);
+    assert_eq!(server.asked().len(), 2);
     server.goes_out();
     let second = schemas(repositories.clone(), Some(tmp.path()));
     assert_eq!(get(&second, "/mill/turn/1.0.0").await, Ok("JSON".to_owned()));
