@@ -14,6 +14,20 @@ use std::time::Duration;
 /// How long an acknowledgement may take, and a transaction be open: after that the broker gives it up.
 const TRANSACTION_MS: u32 = 60_000;
 
+/// Why nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExclusiveError {
+    /// Another process has become this writer; this one can write no more.
+    #[error("another process has become the writer {name:?}")]
+    Overtaken {
+        /// The writer's name.
+        name: String,
+    },
+    /// Kafka did not take it.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+}
+
 /// The writer of this name.
 pub struct ExclusiveWriter {
     producer: BaseProducer<WriterContext>,
@@ -41,13 +55,13 @@ impl ExclusiveWriter {
     /// Writes all of `records`, or none.
     ///
     /// # Errors
-    /// None was written: another process has become this writer ([`KafkaError::Fatal`]), a record is refused, or the
-    /// cluster does not answer in time. Where even that is unknown, whoever opens the writer next finds them all or none.
-    pub fn write(&self, records: &[OutputRecord]) -> Result<(), KafkaError> {
+    /// None was written: another process has become this writer, a record is refused, or the cluster does not answer in
+    /// time. Where even that is unknown, whoever opens the writer next finds them all or none.
+    pub fn write(&self, records: &[OutputRecord]) -> Result<(), ExclusiveError> {
         self.attempt(records).map_err(|error| {
             let what = format!("writing {} records as {:?}", records.len(), self.name);
             let error = self.explain(what, &error);
-            if !matches!(error, KafkaError::Fatal { .. }) {
+            if !matches!(error, ExclusiveError::Overtaken { .. }) {
                 // What is left open is given up by the broker, or by the next one to open the writer.
                 drop(self.producer.abort_transaction(self.patience));
             }
@@ -65,16 +79,16 @@ impl ExclusiveWriter {
     }
 
     /// The reason why a record was not taken says more than that its transaction failed.
-    fn explain(&self, what: String, error: &Native) -> KafkaError {
+    fn explain(&self, what: String, error: &Native) -> ExclusiveError {
         let of_record = lock(&self.producer.context().failure).take();
         let code = |error: &Native| error.rdkafka_error_code();
         let is_fenced = |code: Code| matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch);
         if code(error).into_iter().chain(of_record.as_ref().and_then(code)).any(is_fenced) {
-            return KafkaError::Fatal { what, message: "another process has become this writer".to_owned() };
+            return ExclusiveError::Overtaken { name: self.name.clone() };
         }
         match of_record {
-            Some(Native::MessageProduction(code)) => KafkaError::code(what, code, None),
-            _ => KafkaError::native(what, error),
+            Some(Native::MessageProduction(code)) => KafkaError::code(what, code, None).into(),
+            _ => KafkaError::native(what, error).into(),
         }
     }
 }

@@ -11,8 +11,7 @@ use millrace_flow::clock::Clock;
 use millrace_flow::record::{OutputRecord, Record};
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::{ClusterConfig, MESSAGE_BYTES_MAX, ProducerConfig};
-use millrace_kafka::error::KafkaError;
-use millrace_kafka::exclusive::ExclusiveWriter;
+use millrace_kafka::exclusive::{ExclusiveError, ExclusiveWriter};
 use millrace_kafka::mock::is_embedded;
 use millrace_kafka::range::{RangeReader, Step};
 use millrace_platform::{FailedEvent, error_source};
@@ -205,10 +204,12 @@ impl<'a> Session<'a> {
         let (failed, records): (Vec<FailedEvent>, Vec<OutputRecord>) = events.into_iter().unzip();
         if let Some(writer) = writer.filter(|_| !records.is_empty()) {
             writer.write(&records).map_err(|error| match error {
-                KafkaError::Fatal { .. } => anyhow::anyhow!(
+                ExclusiveError::Overtaken { .. } => anyhow::anyhow!(
                     "another run for this pipeline has begun, and goes on where this one ends ({error})"
                 ),
-                other => anyhow::Error::from(other).context("the last batch was not given back; run it again to go on"),
+                ExclusiveError::Kafka(error) => {
+                    anyhow::Error::from(error).context("the last batch was not given back; run it again to go on")
+                }
             })?;
         }
         failed.iter().for_each(|failed| self.summary.count(failed, Fate::GivenBack));
