@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod error;
 pub mod mock;
 pub mod reader;
+pub mod scan;
 pub mod statistics;
 pub mod topics;
 pub mod writer;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long one question to the brokers may take.
-const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether records of open and aborted transactions are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +198,7 @@ fn asking(group: &str, error: &Native) -> KafkaError {
 }
 
 /// The settings of a client that reads without a group's rebalances.
-fn reading(cluster: &ClusterConfig, group: &str) -> Result<ClientConfig, KafkaError> {
+pub(crate) fn reading(cluster: &ClusterConfig, group: &str) -> Result<ClientConfig, KafkaError> {
     let mut config = cluster.render()?;
     config
         .set("group.id", group)
@@ -212,7 +212,8 @@ fn reading(cluster: &ClusterConfig, group: &str) -> Result<ClientConfig, KafkaEr
     Ok(config)
 }
 
-fn partitions(client: &BaseConsumer<LogContext>, topic: &str) -> Result<Vec<i32>, KafkaError> {
+/// The partitions of a topic.
+pub(crate) fn partitions(client: &BaseConsumer<LogContext>, topic: &str) -> Result<Vec<i32>, KafkaError> {
     let what = || format!("reading topic {topic:?}");
     let metadata =
         client.fetch_metadata(Some(topic), ASK_TIMEOUT).map_err(|error| KafkaError::native(what(), &error))?;

@@ -15,9 +15,9 @@ async fn server() -> SocketAddr {
         match request.uri().path() {
             "/host" => Response::new(Body::from(host.to_str().unwrap().to_owned())),
             "/huge" => {
-                let chunks = std::iter::repeat_n(Ok::<_, std::io::Error>(Bytes::from(vec![b'a'; 1 << 20])), 17);
-                let body = Body::from_stream(futures_util::stream::iter(chunks));
-                Response::new(body)
+                let megabyte = Bytes::from(vec![b'a'; 1 << 20]);
+                let chunks = (0..17).map(move |_| Ok::<_, std::io::Error>(megabyte.clone()));
+                Response::new(Body::from_stream(futures_util::stream::iter(chunks)))
             }
             "/hangs" => std::future::pending().await,
             path => {
