@@ -23,6 +23,8 @@ pub enum Cause {
     Decode,
     /// The record's value is larger than the pipeline takes.
     TooLarge,
+    /// The event does not say that it is of its stream's schema.
+    SchemaUnfit,
     /// A lookup failed for this event alone, and the plugin could not go on without its answer.
     Lookup(LookupErrorKind),
     /// A lookup's target is out: its breaker is open.
@@ -70,6 +72,7 @@ impl Cause {
         match self {
             Self::Decode => ("decode", ErrorEvent),
             Self::TooLarge => ("too_large", ErrorEvent),
+            Self::SchemaUnfit => ("schema_unfit", ErrorEvent),
             Self::Lookup(LookupErrorKind::Missing) => ("not_found", ErrorEvent),
             Self::Lookup(LookupErrorKind::Denied) => ("lookup_denied", ErrorEvent),
             Self::Lookup(LookupErrorKind::TooLarge) => ("lookup_too_large", ErrorEvent),

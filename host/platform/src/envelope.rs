@@ -5,6 +5,7 @@ use crate::document::{DecodeError, DecodeLimits, Document, EditBudget, EditError
 use crate::identity::{Origin, meta_id};
 use crate::key::{self, KeyField};
 use crate::projection::Projection;
+use crate::schema::Schema;
 use crate::time;
 use bytes::Bytes;
 use millrace_flow::cause::Cause;
@@ -22,6 +23,8 @@ pub struct OutputStream {
     pub topic: Arc<str>,
     /// The pinned schema: `$schema`, a relative URI such as `/mediawiki/page/change/1.7.0`.
     pub schema_uri: String,
+    /// The same, compiled.
+    pub schema: Arc<Schema>,
     /// `message_key_fields` in their order. None: records without key.
     pub key_fields: Vec<KeyField>,
     /// The most bytes of a record, key and headers included.

@@ -4,6 +4,7 @@
 use crate::document::{Document, Value};
 use crate::envelope::{HEADER_PLUGIN, HEADER_SOURCE, header, source_of};
 use crate::identity::{Origin, meta_id};
+use crate::schema::Schema;
 use crate::time;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -26,13 +27,15 @@ pub struct ErrorStream {
     pub emitter_id: String,
     /// The most bytes of a record, headers included; less than [`ERROR_EVENT_BYTES_LEAST`] counts as that.
     pub bytes_max: usize,
+    /// [`ERROR_SCHEMA_URI`], compiled.
+    pub schema: Arc<Schema>,
 }
 
 /// What an error event may always have, so that everything but the original event fits: 64 KiB.
 pub const ERROR_EVENT_BYTES_LEAST: usize = 64 << 10;
 
 /// The schema that error events follow.
-const SCHEMA_URI: &str = "/error/2.1.0";
+pub const ERROR_SCHEMA_URI: &str = "/error/2.1.0";
 /// The most bytes of a message, escaped: more than a screen of text.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
 /// The most bytes of a stack, escaped.
@@ -144,7 +147,7 @@ impl ErrorEvent {
         push_member("id", &meta_id(origin, &errors.stream, 0).to_string(), NAME_BYTES_MAX, &mut meta);
         push_member("dt", &dt, NAME_BYTES_MAX, &mut meta);
         let mut members = Vec::with_capacity(512);
-        push_member("$schema", SCHEMA_URI, NAME_BYTES_MAX, &mut members);
+        push_member("$schema", ERROR_SCHEMA_URI, NAME_BYTES_MAX, &mut members);
         push_member("dt", &dt, NAME_BYTES_MAX, &mut members);
         push_member("emitter_id", &errors.emitter_id, NAME_BYTES_MAX, &mut members);
         push_member("error_type", cause_word, NAME_BYTES_MAX, &mut members);

@@ -10,6 +10,7 @@ mod document;
 mod envelope;
 mod error_event;
 mod facts;
+mod fit;
 mod identity;
 mod key;
 mod pointer;
@@ -24,8 +25,9 @@ pub use document::{
     Reason, Value,
 };
 pub use envelope::{CheckError, Given, OutputStream, build_output};
-pub use error_event::{ERROR_EVENT_BYTES_LEAST, ErrorStream, build_error_event};
+pub use error_event::{ERROR_EVENT_BYTES_LEAST, ERROR_SCHEMA_URI, ErrorStream, build_error_event};
 pub use facts::{Conceals, EventFacts};
+pub use fit::Unfit;
 pub use identity::{Origin, meta_id};
 pub use key::KeyField;
 pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};

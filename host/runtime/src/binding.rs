@@ -16,7 +16,7 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    fn new(keys: &[&str], problem: String, remedy: impl Into<String>) -> Self {
+    pub(crate) fn new(keys: &[&str], problem: String, remedy: impl Into<String>) -> Self {
         Self { keys: keys.iter().map(|key| (*key).to_owned()).collect(), problem, remedy: remedy.into() }
     }
 }

@@ -1,10 +1,12 @@
-//! `millrace check`: everything that can be known without running. First the file alone; then, if it makes sense, its
-//! plugins, and with `--online` its clusters and topics. All that is found is told at once.
+//! `millrace check`: everything that can be known without running. First the file and the declared streams; then, if they
+//! make sense, its plugins and schemas, and with `--online` its clusters and topics. All that is found is told at once.
 
 use crate::binding::mismatches;
 use crate::config::{HostConfig, Mistake, Mistakes, PipelineConfig, Source, show_size};
+use crate::contract;
 use crate::launch::too_small;
 use crate::metrics::memory_bytes;
+use crate::registry::{Schemas, wait_for};
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::ClusterConfig;
 use millrace_plugin::{Engine, EngineConfig, Plugin};
@@ -19,7 +21,7 @@ const ASK_MS: u64 = 10_000;
 /// Whether clusters are asked too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Files only.
+    /// Files, and the declared streams and schemas wherever they are.
     Offline,
     /// Brokers are asked, and whether the topics exist.
     Online,
@@ -33,6 +35,7 @@ pub fn check(file: &Path, reach: Reach) -> Result<HostConfig, Mistakes> {
     let (config, source) = HostConfig::load_with_source(file)?;
     let mut check = Check { source, list: Vec::new() };
     check.plugins(&config);
+    check.schemas(&config);
     check.memory(&config);
     if reach == Reach::Online {
         check.clusters(&config);
@@ -47,6 +50,7 @@ pub fn as_json(file: &Path, result: &Result<HostConfig, Mistakes>) -> serde_json
     let list = result.as_ref().err().map(|mistakes| mistakes.list.as_slice()).unwrap_or_default();
     let one = |mistake: &Mistake| {
         json!({
+            "file": mistake.file.as_deref().unwrap_or(file).display().to_string(),
             "line": mistake.position.line,
             "column": mistake.position.column,
             "key": mistake.key,
@@ -65,7 +69,8 @@ struct Check {
 impl Check {
     fn mistake(&mut self, keys: &[&str], problem: impl Into<String>, remedy: impl Into<String>) {
         let (position, key) = self.source.locate(keys);
-        self.list.push(Mistake { position, key, problem: problem.into(), remedy: remedy.into() });
+        let (problem, remedy) = (problem.into(), remedy.into());
+        self.list.push(Mistake { file: None, position, key, problem, remedy });
     }
 
     fn pipeline_mistake(&mut self, index: usize, keys: &[&str], problem: String, remedy: &str) {
@@ -107,6 +112,27 @@ impl Check {
         if let Err(error) = plugin.try_settings(&pipeline.settings.to_string(), &pipeline.limits.plugin) {
             let remedy = "correct the settings; `millrace inspect` shows their schema";
             self.pipeline_mistake(index, &["settings"], error.to_string(), remedy);
+        }
+    }
+
+    /// Every schema is there, and has the fields that keys are made of.
+    fn schemas(&mut self, config: &HostConfig) {
+        let read = |schemas: Schemas| {
+            wait_for(async move {
+                let mut found = Vec::new();
+                for (index, pipeline) in config.pipelines.iter().enumerate() {
+                    let unfit = contract::read(&schemas, pipeline).await.err().unwrap_or_default();
+                    found.extend(unfit.into_iter().map(|mismatch| (index, mismatch)));
+                }
+                found
+            })
+        };
+        match Schemas::new(config.schemas.clone()).and_then(read) {
+            Ok(found) => found.into_iter().for_each(|(index, mismatch)| {
+                let keys: Vec<&str> = mismatch.keys.iter().map(String::as_str).collect();
+                self.pipeline_mistake(index, &keys, mismatch.problem, &mismatch.remedy);
+            }),
+            Err(error) => self.mistake(&["schemas"], format!("{error:#}"), "correct `ca_file` or the addresses"),
         }
     }
 

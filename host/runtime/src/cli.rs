@@ -104,14 +104,14 @@ enum Form {
 }
 
 fn run(file: &Path, broker: EmbeddedBroker) -> u8 {
-    let config = match HostConfig::load(file) {
-        Ok(config) => config,
+    let (config, source) = match HostConfig::load_with_source(file) {
+        Ok(loaded) => loaded,
         Err(mistakes) => return complain(&mistakes.to_string(), WRONG),
     };
     if let Err(error) = telemetry::begin(config.log) {
         return complain(&format!("{error:#}"), FAILED);
     }
-    match supervisor::run(config, broker) {
+    match supervisor::run(config, source, broker) {
         Ok(()) => DONE,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "The host could not run.");

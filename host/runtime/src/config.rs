@@ -1,8 +1,10 @@
 //! The configuration of a host: one YAML file, read into plain structs without any YAML in them, or all of its mistakes
 //! at once. Each key is declared once, in the function that reads it (`config/*.rs`); the reference is made from those.
+//! Where streams are declared elsewhere, that is read too, so that what pipelines read and write is settled here.
 //!
-//! What needs the plugin or the network to be known is not here: see `check.rs`.
+//! What needs the plugin, schemas or Kafka to be known is not here: see `check.rs`.
 
+mod declared;
 mod http;
 mod kafka;
 mod kinds;
@@ -12,23 +14,30 @@ mod mistake;
 mod pipeline;
 mod quantity;
 mod reader;
+mod registry;
 mod rules;
 mod tree;
 
 pub use limits::{PipelineLimits, RetryLimits};
 pub use mediawiki::MediaWikiConfig;
 pub use mistake::{Mistake, Mistakes, Position, printable};
-pub use pipeline::{DeliveryConfig, ErrorsConfig, InputConfig, LookupGrant, OrderConfig, OutputConfig, PipelineConfig};
+pub use pipeline::{
+    DeliveryConfig, ErrorsConfig, InputConfig, LookupGrant, OrderConfig, OutputConfig, PipelineConfig, UnfitConfig,
+};
 pub use quantity::{show_duration, show_size};
 pub(crate) use reader::{Declaration, Presence};
 
+use crate::registry::{SchemasConfig, Streams, StreamsSource};
+use declared::Declared;
 use millrace_kafka::config::ClusterConfig;
 use millrace_lookup::HttpTargetConfig;
+use millrace_platform::DataCentre;
 use reader::{Desk, Section, key};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The most worker threads that a file may ask for.
 const WORKERS_MAX: u64 = 512;
@@ -40,6 +49,12 @@ pub struct HostConfig {
     pub file: PathBuf,
     /// The Kafka clusters by name; pipelines hold their own copies.
     pub clusters: BTreeMap<String, ClusterConfig>,
+    /// The data centre that it runs in, where that was said.
+    pub data_centre: Option<DataCentre>,
+    /// Where streams are declared. None: pipelines say everything themselves.
+    pub streams: Option<StreamsSource>,
+    /// Where schemas are.
+    pub schemas: SchemasConfig,
     /// The wikis that plugins may ask. None: no plugin may ask a wiki.
     pub mediawiki: Option<MediaWikiConfig>,
     /// The other HTTP services that plugins may ask.
@@ -91,7 +106,7 @@ pub enum LogFormat {
 }
 
 impl HostConfig {
-    /// Reads the file and everything that it names.
+    /// Reads the file and everything that it names, the stream configuration included.
     ///
     /// # Errors
     /// Every mistake in it.
@@ -99,31 +114,62 @@ impl HostConfig {
         Self::load_with_source(file).map(|(config, _source)| config)
     }
 
-    /// The same, with the source beside it, for those who find more mistakes.
+    /// The same, with the source beside it, for those who find more mistakes or read it again.
     ///
     /// # Errors
     /// Every mistake in it.
-    pub(crate) fn load_with_source(file: &Path) -> Result<(Self, Source), Mistakes> {
-        let wrong = |list| Mistakes { file: file.to_owned(), list };
-        let text = read_text(file).map_err(|mistake| wrong(vec![mistake]))?;
-        let root = tree::parse(&text).map_err(|mistake| wrong(vec![mistake]))?;
-        let desk = Desk::reading(file.parent().unwrap_or(Path::new("")));
-        let config = Section::read(&desk, String::new(), Some(&root), |section| read_host(section, file));
-        let list = desk.into_mistakes();
-        if list.is_empty() { Ok((config, Source(root))) } else { Err(wrong(list)) }
+    pub fn load_with_source(file: &Path) -> Result<(Self, Source), Mistakes> {
+        let mut source = Source { root: read_tree(file)?, streams: None };
+        let (config, streams) = source.read(file)?;
+        source.streams = streams;
+        Ok((config, source))
+    }
+
+    /// The same for a host that runs: where the declared streams are still those of `source`, they are not fetched, so an
+    /// outage of their server is none of this.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub(crate) fn load_again(file: &Path, source: &Source) -> Result<Self, Mistakes> {
+        let again = Source { root: read_tree(file)?, streams: source.streams.clone() };
+        again.read_again(file)
     }
 }
 
-/// The file as it was written: where keys stand in it.
+/// The file as it was written: where keys stand in it, and the declarations that it was read with.
 #[derive(Debug)]
-pub(crate) struct Source(tree::Node);
+pub struct Source {
+    root: tree::Node,
+    streams: Option<Arc<Streams>>,
+}
 
 impl Source {
+    /// The declared streams, if the file names any.
+    pub fn streams(&self) -> Option<&Arc<Streams>> {
+        self.streams.as_ref()
+    }
+
+    /// What the file says with what is declared now.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn read_again(&self, file: &Path) -> Result<HostConfig, Mistakes> {
+        self.read(file).map(|(config, _streams)| config)
+    }
+
+    fn read(&self, file: &Path) -> Result<(HostConfig, Option<Arc<Streams>>), Mistakes> {
+        let desk = Desk::reading(file.parent().unwrap_or(Path::new("")));
+        let known = self.streams.clone();
+        let read = Section::read(&desk, String::new(), Some(&self.root), |section| read_host(section, file, known));
+        let list = desk.into_mistakes();
+        if list.is_empty() { Ok(read) } else { Err(Mistakes { file: file.to_owned(), list }) }
+    }
+
     /// The position of the deepest of `keys` that was written, and all of them as a path. An item of a list goes by its
     /// number.
     pub(crate) fn locate(&self, keys: &[&str]) -> (Position, String) {
-        let mut node = Some(&self.0);
-        let mut position = self.0.position;
+        let mut node = Some(&self.root);
+        let mut position = self.root.position;
         let mut path = String::new();
         for key in keys {
             let (below, is_item) = match node.map(|node| &node.value) {
@@ -149,12 +195,19 @@ impl Source {
 /// Every key that a file may have, in the order in which they are read.
 pub(crate) fn declarations() -> Vec<Declaration> {
     let desk = Desk::documenting();
-    Section::read(&desk, String::new(), None, |section| drop(read_host(section, Path::new(""))));
+    Section::read(&desk, String::new(), None, |section| drop(read_host(section, Path::new(""), None)));
     desk.into_declarations()
+}
+
+fn read_tree(file: &Path) -> Result<tree::Node, Mistakes> {
+    let wrong = |mistake| Mistakes { file: file.to_owned(), list: vec![mistake] };
+    let text = read_text(file).map_err(wrong)?;
+    tree::parse(&text).map_err(wrong)
 }
 
 fn read_text(file: &Path) -> Result<String, Mistake> {
     let mistake = |problem: String, remedy: &str| Mistake {
+        file: None,
         position: Position::default(),
         key: String::new(),
         problem,
@@ -173,18 +226,31 @@ fn read_text(file: &Path) -> Result<String, Mistake> {
     String::from_utf8(bytes).map_err(|_not_utf8| mistake("the file is not UTF-8 text".to_owned(), "save it as UTF-8"))
 }
 
-fn read_host(section: &Section<'_>, file: &Path) -> HostConfig {
+/// Reads everything. `known` are the declarations from a reading before; of another source they are read now.
+fn read_host(section: &Section<'_>, file: &Path, known: Option<Arc<Streams>>) -> (HostConfig, Option<Arc<Streams>>) {
     let clusters = section
         .section(key("kafka", "Where Kafka is."), kafka::read)
         .unwrap_or_else(|| missing(section, "kafka", "add `kafka: { clusters: ... }`"));
+    let data_centre = registry::read_data_centre(section);
+    let streams_doc = "Where streams are declared. Without it, pipelines say topics and keys themselves.";
+    let source = section.section(key("streams", streams_doc), registry::read_streams).flatten();
+    let schemas = section
+        .section(key("schemas", "Where schemas are. Every output is checked against its own."), registry::read_schemas)
+        .unwrap_or_else(|| missing(section, "schemas", "add `schemas: { repositories: [...] }`"));
+    let known = known.filter(|known| source.as_ref() == Some(known.source()));
+    let opened = known.or_else(|| registry::open(section, source.clone()?));
+    let config_of_streams = opened.as_ref().map(|streams| streams.current());
+    let declared = Declared { streams: config_of_streams.as_deref(), here: data_centre.as_ref() };
     let pipelines_doc =
         key("pipelines", "The pipelines: one plugin each, with its streams, settings, grants and limits.");
-    let pipelines = section.list(pipelines_doc, |pipeline| pipeline::read(pipeline, &clusters));
+    let pipelines = section.list(pipelines_doc, |pipeline| pipeline::read(pipeline, &clusters, declared));
     if pipelines.is_empty() {
         section.mistake("pipelines", "there is no pipeline", "add at least one");
     }
     let config = HostConfig {
         file: file.to_owned(),
+        streams: source,
+        schemas,
         mediawiki: section.section(
             key("mediawiki", "The wikis that plugins may ask. Without it they may ask none."),
             mediawiki::read,
@@ -202,10 +268,11 @@ fn read_host(section: &Section<'_>, file: &Path) -> HostConfig {
         log: section.defaults(key("log", "What is logged, and how."), read_log),
         workers: read_workers(section),
         clusters,
+        data_centre,
         pipelines,
     };
     rules::check(section, &config);
-    config
+    (config, opened)
 }
 
 fn missing<T: Default>(section: &Section<'_>, name: &str, remedy: &str) -> T {

@@ -145,6 +145,16 @@ impl HostMetrics {
         self.counter(&families::VERSIONS_GONE, &[pipeline]).inc();
     }
 
+    /// Sets whether the declared streams are old.
+    pub fn streams_old(&self, old: bool) {
+        self.gauge(&families::STREAMS_OLD, &[]).set(i64::from(old));
+    }
+
+    /// Sets whether a pipeline runs with other declarations than there are now.
+    pub fn streams_changed(&self, pipeline: &str, changed: bool) {
+        self.gauge(&families::STREAMS_CHANGED, &[pipeline]).set(i64::from(changed));
+    }
+
     /// Sets the number of worker threads.
     pub fn workers(&self, count: usize) {
         self.gauge(&families::WORKERS, &[]).set(signed(count));
@@ -235,6 +245,7 @@ pub struct PipelineMetrics {
     skipped: WordCounters,
     tombstone: IntCounter,
     canary: IntCounter,
+    unfit: IntCounter,
     failed: WordCounters,
     abandoned: IntCounter,
     in_flight: IntGauge,
@@ -285,6 +296,7 @@ impl PipelineMetrics {
             skipped: words(&families::EVENTS_SKIPPED),
             tombstone: counter(&families::EVENTS_TOMBSTONE),
             canary: counter(&families::EVENTS_CANARY),
+            unfit: counter(&families::EVENTS_UNFIT),
             failed: words(&families::EVENTS_FAILED),
             abandoned: counter(&families::EVENTS_ABANDONED),
             in_flight: gauge(&families::EVENTS_IN_FLIGHT),
@@ -346,6 +358,11 @@ impl PipelineMetrics {
     pub fn tombstone(&self) {
         self.tombstone.inc();
         self.in_flight.dec();
+    }
+
+    /// An event is not of its stream's schema, whatever becomes of it.
+    pub fn schema_unfit(&self) {
+        self.unfit.inc();
     }
 
     /// A canary event settled.

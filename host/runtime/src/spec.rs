@@ -1,6 +1,7 @@
 //! What a worker must know of a pipeline to run its events: plugin, settings, bindings, limits, streams. Made once per
 //! version, shared by all workers, never changed: new settings or another plugin are a new version.
 
+use crate::config::UnfitConfig;
 use crate::job::{PipelineId, VersionId};
 use crate::metrics::PipelineMetrics;
 use millrace_flow::retry::RetryPolicy;
@@ -20,6 +21,8 @@ pub struct InputBinding {
     pub projection: Projection,
     /// The headers that the plugin reads.
     pub headers: Vec<String>,
+    /// The title that its events' schemas must have, and what becomes of others. None: no event is looked at for it.
+    pub schema: Option<(String, UnfitConfig)>,
     /// Whether the plugin takes tombstones. Where it does not, a tombstone is a counted skip.
     pub tombstones: bool,
 }

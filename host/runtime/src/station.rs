@@ -2,6 +2,7 @@
 //! path, decode -> turn -> check, is here in this order; what comes before and after it is in `partition.rs`, and who
 //! takes the next turn in `worker.rs`.
 
+use crate::config::UnfitConfig;
 use crate::job::{Finish, Finished, Job, JobId, VersionId};
 use crate::spec::{InputBinding, PipelineSpec};
 use crate::worker::account::{Account, SLICE};
@@ -128,6 +129,15 @@ impl Station {
         let facts = document.as_ref().map(Document::facts).unwrap_or_default();
         if facts.canary {
             return self.finish(&job, Finish::Canary, 0);
+        }
+        if let (Some((title, unfit)), Some(document)) = (&input.schema, &document)
+            && let Err(error) = document.is_of(title)
+        {
+            spec.metrics.schema_unfit();
+            if *unfit == UnfitConfig::Error {
+                let failure = Failure::new(Cause::SchemaUnfit.word(), error.to_string());
+                return self.fail(&job, Some(document), failure, now_ms);
+            }
         }
         if let (Some(conceals), Some(document)) = (facts.conceals, &document) {
             forget(conceals, document, &shared.lookup);

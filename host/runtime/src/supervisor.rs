@@ -3,10 +3,11 @@
 
 use crate::admin::{self, Health};
 use crate::clock::SystemClock;
-use crate::config::{HostConfig, PipelineConfig};
+use crate::config::{HostConfig, PipelineConfig, Source};
 use crate::job::PipelineId;
 use crate::launch::{self, Launched};
 use crate::metrics::HostMetrics;
+use crate::registry::{self, Schemas};
 use crate::reload::config::{PipelineConfigs, reread};
 use crate::reload::file::FileWatch;
 use crate::reload::store::PluginStore;
@@ -44,6 +45,8 @@ pub enum EmbeddedBroker {
 pub struct Host {
     /// The host's configuration.
     pub config: HostConfig,
+    /// What it was read from, and the declared streams with it.
+    pub source: Source,
     /// The workers' inboxes.
     pub workers: Vec<Sender<Message>>,
     /// The inboxes of their sidelines, where plugins are that use too much CPU time. Nobody sends events there directly.
@@ -54,6 +57,8 @@ pub struct Host {
     pub plugins: PluginStore,
     /// Notices that a plugin's file is another.
     pub files: FileWatch,
+    /// The schemas of the pipelines' streams.
+    pub schemas: Schemas,
     /// Answers what plugins ask.
     pub lookup: LookupService,
     /// The wall clock.
@@ -79,19 +84,24 @@ impl Host {
 ///
 /// # Errors
 /// Whatever keeps the host from starting. Once it runs, a pipeline's error is its own: it is started again.
-pub fn run(config: HostConfig, broker: EmbeddedBroker) -> anyhow::Result<()> {
+pub fn run(config: HostConfig, source: Source, broker: EmbeddedBroker) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.workers)
         .thread_name("millrace-io")
         .enable_all()
         .build()
         .context("the I/O threads could not be started")?;
-    let result = runtime.block_on(serve(config, broker, runtime.handle().clone()));
+    let result = runtime.block_on(serve(config, source, broker, runtime.handle().clone()));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtime::Handle) -> anyhow::Result<()> {
+async fn serve(
+    config: HostConfig,
+    source: Source,
+    broker: EmbeddedBroker,
+    handle: tokio::runtime::Handle,
+) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
     let hangups = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let (stop_host, stop) = watch::channel(false);
@@ -108,7 +118,9 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
     let host = Arc::new(Host {
         plugins: PluginStore::new(config.plugins.cache_dir.as_deref(), config.pipelines.len()),
         files: FileWatch::start(),
+        schemas: Schemas::new(config.schemas.clone())?,
         config,
+        source,
         workers,
         sidelines,
         engine,
@@ -127,9 +139,11 @@ async fn serve(config: HostConfig, broker: EmbeddedBroker, handle: tokio::runtim
         configs.push(send);
         pipelines.spawn(keep_running(Arc::clone(&host), PipelineId(id), config));
     }
-    let rereading = tokio::spawn(reread_on_hangup(Arc::clone(&host), hangups, configs));
+    let watching = tokio::spawn(registry::watch::keep_watch(Arc::clone(&host)));
+    let rereading = tokio::spawn(reread_on_hangup(Arc::clone(&host), hangups, Arc::new(configs)));
     shutdown::wait(signals, stop_host, &mut pipelines).await;
     rereading.abort();
+    watching.abort();
     admin.abort();
     for inbox in host.inboxes() {
         // A worker that is gone needs no telling.
@@ -198,10 +212,13 @@ impl Drop for EndsTheHost {
 }
 
 /// Reads the configuration again with every SIGHUP.
-async fn reread_on_hangup(host: Arc<Host>, mut hangups: Signal, configs: PipelineConfigs) {
+async fn reread_on_hangup(host: Arc<Host>, mut hangups: Signal, configs: Arc<PipelineConfigs>) {
     while hangups.recv().await.is_some() {
         let file = host.config.file.display();
-        match reread(&host.config, &configs) {
+        // It may ask servers for what is declared: beside the I/O threads.
+        let (of_task, configs) = (Arc::clone(&host), Arc::clone(&configs));
+        let read = tokio::task::spawn_blocking(move || reread(&of_task.config, &of_task.source, &configs)).await;
+        match read.unwrap_or_else(|fault| Err(fault.to_string())) {
             Ok(()) => tracing::info!(%file, "The configuration was read again."),
             Err(mistakes) => {
                 tracing::error!(%file, mistakes, "The configuration has mistakes; what runs goes on as it is.");

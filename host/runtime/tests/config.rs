@@ -31,8 +31,10 @@ fn said(case: &Path) -> String {
         std::fs::write(&path, content).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
+    std::fs::create_dir(tmp.path().join("schemas")).unwrap();
     let file = tmp.path().join("host.yaml");
-    std::fs::copy(case, &file).unwrap();
+    let text = std::fs::read_to_string(case).unwrap().replace("{tmp}", &tmp.path().display().to_string());
+    std::fs::write(&file, text).unwrap();
     let text = match HostConfig::load(&file) {
         Ok(config) => {
             let mut shown = format!("{config:#?}\n");

@@ -1,6 +1,10 @@
 //! The configuration of a host with one pipeline or more: Simple Enrichment, page_change in, page_content_change out.
 
+use crate::host::root;
 use std::path::{Path, PathBuf};
+
+/// The schema of what plugins emit that make no event of the platform's: everything goes.
+pub const ANY_SCHEMA: &str = "/test/any/1.0.0";
 
 /// What differs from one enrichment to another.
 #[derive(Clone, Debug)]
@@ -43,6 +47,8 @@ pub struct Enrichment {
     pub names: (&'static str, &'static str),
     /// The plugin's component.
     pub plugin: PathBuf,
+    /// The schema of the outputs: `page_change`'s, or [`ANY_SCHEMA`].
+    pub schema: &'static str,
     /// The fields of the outputs' keys, as YAML on one line; empty: outputs without key.
     pub key: String,
     /// What the plugin may ask, as YAML on one line.
@@ -82,6 +88,7 @@ impl Enrichment {
             order: "key",
             names: ("page_change", "page_content_change"),
             plugin: plugin.to_owned(),
+            schema: "/mediawiki/page/change/1.2.0",
             key: "{ wiki_id: /wiki_id, page_id: /page/page_id }".to_owned(),
             lookups: "{ kinds: [revision] }".to_owned(),
             http: String::new(),
@@ -121,11 +128,14 @@ mediawiki:
   call_slots: {call_slots}
   call_slots_total: {call_slots_total}
   contact: \"mailto:tests@example.org\"
-{mediawiki}{http}plugins: {{ cache_dir: \"{cache_dir}\" }}
+{mediawiki}{http}schemas: {{ repositories: [\"{schemas}\", \"{own_schemas}\"] }}
+plugins: {{ cache_dir: \"{cache_dir}\" }}
 admin: {{ listen: \"{{admin}}\" }}
 pipelines:
 ",
             brokers = self.brokers,
+            schemas = root().join("examples/schemas/jsonschema").display(),
+            own_schemas = root().join("tests/bed/schemas/jsonschema").display(),
             kafka_settings = self.kafka_settings,
             cache_dir = self.cache_dir.display(),
             api = self.api,
@@ -157,13 +167,14 @@ pipelines:
       {output_name}:
         stream: mediawiki.page_content_change.v1
         topic: \"{output}\"
-        schema: /mediawiki/page/change/1.2.0
+        schema: {schema}
 {key}        max_message_bytes: {message_bytes}
     errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
     lookups: {lookups}
 {limits}",
             name = self.name,
             message_bytes = self.message_bytes,
+            schema = self.schema,
             plugin = self.plugin.display(),
             key = key,
             lookups = self.lookups,

@@ -6,7 +6,7 @@ use super::run::{Measured, percentile};
 use super::scenario::{API_LATENCY, Scenario, Stage, page};
 use crate::broker::{iso, now_ms, record};
 use crate::progress;
-use millrace_bed::enrichment::Enrichment;
+use millrace_bed::enrichment::{ANY_SCHEMA, Enrichment};
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::host::guest;
 use millrace_kafka::config::ProducerConfig;
@@ -147,6 +147,7 @@ fn hostile_pipeline(stage: &Stage, name: &str, misdeed: &str) -> anyhow::Result<
         name: name.to_owned(),
         plugin: guest("hostile")?,
         names: ("in", "out"),
+        schema: ANY_SCHEMA,
         settings: format!("{{ misdeed: {misdeed} }}"),
         ..pipeline
     })

@@ -1,6 +1,6 @@
 //! The records that emissions become.
 
-use crate::sample::{PAGE_CHANGE, bytes, document, escaped, origin, record, remove, set};
+use crate::sample::{PAGE_CHANGE, bytes, document, escaped, open_schema, origin, record, remove, set};
 use bytes::Bytes;
 use millrace_flow::cause::Cause;
 use millrace_flow::outcome::{Emission, EmittedDocument};
@@ -16,6 +16,7 @@ fn stream() -> OutputStream {
         stream: "mediawiki.page_content_change.v1".to_owned(),
         topic: "eqiad.mediawiki.page_content_change.v1".into(),
         schema_uri: "/mediawiki/page/change/1.7.0".to_owned(),
+        schema: open_schema("/mediawiki/page/change/1.7.0"),
         key_fields: vec![field("wiki_id", "/wiki_id"), field("page_id", "/page/page_id")],
         bytes_max: 10 << 20,
     }

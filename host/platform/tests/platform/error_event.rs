@@ -1,18 +1,19 @@
 //! What is left of an event that failed.
 
 use crate::envelope::shown;
-use crate::sample::{PAGE_CHANGE, document, origin, record};
+use crate::sample::{PAGE_CHANGE, document, open_schema, origin, record};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use millrace_flow::outcome::Failure;
 use millrace_flow::record::OutputRecord;
-use millrace_platform::{ERROR_EVENT_BYTES_LEAST, ErrorStream, build_error_event};
+use millrace_platform::{ERROR_EVENT_BYTES_LEAST, ERROR_SCHEMA_URI, ErrorStream, build_error_event};
 use proptest::prelude::*;
 use serde_json::Value;
 
 fn errors(bytes_max: usize) -> ErrorStream {
     let (stream, topic) = ("page_content_change.error".to_owned(), "eqiad.page_content_change.error".into());
-    ErrorStream { stream, topic, emitter_id: "page_content_change".to_owned(), bytes_max }
+    let schema = open_schema(ERROR_SCHEMA_URI);
+    ErrorStream { stream, topic, emitter_id: "page_content_change".to_owned(), bytes_max, schema }
 }
 
 fn build(value: Option<&[u8]>, decoded: Option<&str>, failure: &Failure, bytes_max: usize) -> OutputRecord {

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use millrace_flow::blob::{Blob, Piece};
 use millrace_flow::outcome::{Change, Edit};
 use millrace_flow::record::{Record, TopicPartition};
-use millrace_platform::{DecodeLimits, Document, Origin, Pointer, Projection};
+use millrace_platform::{DecodeLimits, Document, Origin, Pointer, Projection, Schema, SchemaUri};
+use std::sync::Arc;
 
 pub(crate) const PAGE_CHANGE: &str = include_str!("page_change.json");
 
@@ -56,4 +57,11 @@ pub(crate) fn record(value: Option<&[u8]>) -> Record {
 
 pub(crate) fn origin(record: &Record) -> Origin<'_> {
     Origin { pipeline: "page_content_change", cluster_id: "cluster-1", record, plugin_digest: "5ea1" }
+}
+
+/// A schema that takes any object, where a test is about something else.
+pub(crate) fn open_schema(uri: &str) -> Arc<Schema> {
+    let uri = SchemaUri::parse(uri).unwrap();
+    let schema = serde_json::json!({ "title": uri.title(), "$id": uri.to_string(), "type": "object" });
+    Arc::new(Schema::compile(&uri, schema.to_string().as_bytes()).unwrap())
 }

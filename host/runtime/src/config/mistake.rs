@@ -17,6 +17,8 @@ pub struct Position {
 /// One mistake of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
+    /// The file that it stands in, where that is not the configuration itself but one that it names.
+    pub file: Option<PathBuf>,
     /// The line and column of the value, or of the section that lacks one.
     pub position: Position,
     /// The path of the key, like `pipelines[0].limits.event_bytes`; empty for the file as a whole.
@@ -50,11 +52,12 @@ pub struct Mistakes {
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.display();
         for mistake in &self.list {
             let separator = if mistake.position.line > 0 { ":" } else { ": " };
+            let file = mistake.file.as_ref().unwrap_or(&self.file).display();
             writeln!(f, "{file}{separator}{mistake}")?;
         }
+        let file = self.file.display();
         match self.list.len() {
             1 => write!(f, "1 mistake in {file}"),
             count => write!(f, "{count} mistakes in {file}"),

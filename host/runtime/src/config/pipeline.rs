@@ -1,6 +1,7 @@
 //! `pipelines[]`: one plugin with its streams, settings, grants and limits. What can only be known once the plugin is
 //! loaded is checked in `binding.rs`.
 
+use super::declared::{self, Declared};
 use super::http;
 use super::limits::{self, PipelineLimits};
 use super::mediawiki::{DOMAINS, domain_pattern};
@@ -9,7 +10,7 @@ use super::reader::{Section, key};
 use super::tree::{Node, Value};
 use millrace_kafka::config::{ClusterConfig, Compression, StartPosition};
 use millrace_lookup::HttpGrant;
-use millrace_platform::ERROR_EVENT_BYTES_LEAST;
+use millrace_platform::{ERROR_EVENT_BYTES_LEAST, ReadScope, SchemaUri, SchemaVersion};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -82,6 +83,19 @@ pub struct InputConfig {
     pub stream: String,
     /// The topics behind it. Never empty.
     pub topics: Vec<String>,
+    /// The title that its events' schemas must have. None: nobody said, and events are not looked at for it.
+    pub schema_title: Option<String>,
+    /// What becomes of events of another schema.
+    pub unfit: UnfitConfig,
+}
+
+/// What becomes of events without `$schema`, with an absolute URI in it, or with another title than their stream's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnfitConfig {
+    /// An error event.
+    Error,
+    /// They are counted, and go to the plugin all the same.
+    Pass,
 }
 
 /// A stream that takes an output.
@@ -123,6 +137,8 @@ pub struct LookupGrant {
 
 const DELIVERIES: &[(&str, DeliveryConfig)] = &[("at_least_once", DeliveryConfig::AtLeastOnce)];
 const ORDERS: &[(&str, OrderConfig)] = &[("key", OrderConfig::Key), ("partition", OrderConfig::Partition)];
+const SCOPES: &[(&str, ReadScope)] = &[("own", ReadScope::Own), ("all", ReadScope::All)];
+const UNFITS: &[(&str, UnfitConfig)] = &[("error", UnfitConfig::Error), ("pass", UnfitConfig::Pass)];
 const COMPRESSIONS: &[(&str, Compression)] = &[
     ("none", Compression::None),
     ("snappy", Compression::Snappy),
@@ -132,7 +148,11 @@ const COMPRESSIONS: &[(&str, Compression)] = &[
 ];
 
 /// Reads one pipeline.
-pub(crate) fn read(section: &Section<'_>, clusters: &BTreeMap<String, ClusterConfig>) -> PipelineConfig {
+pub(super) fn read(
+    section: &Section<'_>,
+    clusters: &BTreeMap<String, ClusterConfig>,
+    declared: Declared<'_>,
+) -> PipelineConfig {
     let name = section
         .parsed(key("name", "The pipeline's name, in metrics, logs and every `meta.id`."), NAME, name)
         .required();
@@ -152,17 +172,22 @@ pub(crate) fn read(section: &Section<'_>, clusters: &BTreeMap<String, ClusterCon
         output_cluster,
         group: section
             .text(key("group", "The consumer group; no two pipelines may share one."))
-            .or(format!("millrace.{name}"), "millrace.<name>"),
+            .or(group(&name, declared), "millrace.<name>, or <name>.<data_centre>.000"),
         start: read_start(section),
         inputs: section
-            .named(key("inputs", "The streams that feed the plugin's inputs, by the input's name."), read_input)
+            .named(key("inputs", "The streams that feed the plugin's inputs, by the input's name."), |name, section| {
+                read_input(name, section, declared)
+            })
             .into_iter()
             .collect(),
         outputs: section
-            .named(key("outputs", "The streams that take the plugin's outputs, by the output's name."), read_output)
+            .named(
+                key("outputs", "The streams that take the plugin's outputs, by the output's name."),
+                |name, section| read_output(name, section, declared),
+            )
             .into_iter()
             .collect(),
-        errors: read_errors(section, &name),
+        errors: read_errors(section, &name, declared),
         lookups: section
             .section(key("lookups", "What the plugin may ask; without it, nothing."), read_grant)
             .unwrap_or_default(),
@@ -202,49 +227,89 @@ fn read_start(section: &Section<'_>) -> StartPosition {
     section.parsed(start, KIND, parse).required_or(StartPosition::Earliest)
 }
 
-fn read_input(name: &str, section: &Section<'_>) -> InputConfig {
+/// The group where none is written: by the platform's convention where the data centre is known, so that hosts of two
+/// of them do not share one.
+fn group(name: &str, declared: Declared<'_>) -> String {
+    match declared.here {
+        Some(here) => format!("{name}.{}.000", here.name()),
+        None => format!("millrace.{name}"),
+    }
+}
+
+fn read_input(name: &str, section: &Section<'_>, declared: Declared<'_>) -> InputConfig {
     let stream =
         section.parsed(key("stream", "The stream's name."), STREAM, topic_name).or(name.to_owned(), "the input's name");
-    let topics = section
+    let settings = declared.stream(section, &stream);
+    let written = section
         .texts(key("topics", "The topics behind the stream, one per data centre as a rule."), TOPICS, |topic| {
             topic_name(topic).map(drop)
         })
-        .or(vec![stream.clone()], "the topic of the stream's name");
-    if topics.is_empty() {
+        .optional("those that the stream is declared with, else that of the stream's name");
+    let own_first = if declared.here.is_some() { ReadScope::Own } else { ReadScope::All };
+    let scope = section
+        .word(key("read", "Which of the declared topics are read: those of this data centre, or of all."), SCOPES)
+        .or(own_first, "own where `data_centre` is set, else all");
+    let is_wrong = section.has("topics") && written.is_none();
+    let topics = declared.topics_read(section, settings.as_ref(), written, scope);
+    let topics = topics.unwrap_or_else(|| vec![stream.clone()]);
+    if section.has("topics") && topics.is_empty() && !is_wrong {
         section.mistake("topics", "there is no topic", "name at least one, or remove the key");
     }
-    InputConfig { stream, topics }
+    let title = section
+        .parsed(key("schema", "The title of the schema of the stream's events, in any version."), TITLE, schema_title)
+        .optional("the declared one, else no event is looked at for it");
+    if let Some(title) = &title {
+        declared.title_fits(section, settings.as_ref(), "schema", title);
+    }
+    let unfit_doc = "What becomes of events without `$schema`, with an absolute URI in it, or with another title: an error event, or they are counted and pass.";
+    InputConfig {
+        schema_title: title.or_else(|| settings?.schema_title().map(str::to_owned)),
+        unfit: section.word(key("unfit", unfit_doc), UNFITS).or(UnfitConfig::Error, "error"),
+        stream,
+        topics,
+    }
 }
 
-fn read_output(name: &str, section: &Section<'_>) -> OutputConfig {
+fn read_output(name: &str, section: &Section<'_>, declared: Declared<'_>) -> OutputConfig {
     let stream = section
         .parsed(key("stream", "The stream's name: `meta.stream` of every output."), STREAM, topic_name)
         .or(name.to_owned(), "the output's name");
+    let settings = declared.stream(section, &stream);
+    let topic = section
+        .parsed(key("topic", "The topic that is written."), "name of a topic", topic_name)
+        .optional("the declared one of this data centre, else that of the stream's name");
+    let topic = declared.topic_written(section, settings.as_ref(), topic);
+    let schema =
+        section.parsed(key("schema", "The schema of the stream's events: `$schema`."), SCHEMA, schema_uri).required();
+    if let Some((title, _version)) = schema.trim_start_matches('/').rsplit_once('/') {
+        declared.title_fits(section, settings.as_ref(), "schema", title);
+    }
+    let key_fields = section
+        .value(key("key", "The fields of the record's key, in this order, each a JSON Pointer."), KEY, key_fields)
+        .optional("the declared ones, else records without key");
     OutputConfig {
-        topic: section
-            .parsed(key("topic", "The topic that is written."), "name of a topic", topic_name)
-            .or(stream.clone(), "the stream's name"),
-        schema: section
-            .parsed(key("schema", "The schema of the stream's events: `$schema`."), SCHEMA, schema_uri)
-            .required(),
-        key: section
-            .value(key("key", "The fields of the record's key, in this order, each a JSON Pointer."), KEY, key_fields)
-            .or(Vec::new(), "records without key"),
+        topic: topic.unwrap_or_else(|| stream.clone()),
+        schema,
+        key: key_fields.or_else(|| settings.as_ref().map(declared::key_fields)).unwrap_or_default(),
         message_bytes_max: read_message_bytes(section, KIB),
         stream,
     }
 }
 
-fn read_errors(section: &Section<'_>, pipeline: &str) -> ErrorsConfig {
+fn read_errors(section: &Section<'_>, pipeline: &str, declared: Declared<'_>) -> ErrorsConfig {
     let default_stream = format!("{}.error", pipeline.replace('-', "_"));
     let errors = key("errors", "The stream of error events: one for every event that cannot be worked on.");
     section.defaults(errors, |section| {
         let stream =
             section.parsed(key("stream", "The stream's name."), STREAM, topic_name).or(default_stream, "<name>.error");
+        let settings = declared.stream(section, &stream);
+        declared.title_fits(section, settings.as_ref(), "stream", "error");
+        let topic = section
+            .parsed(key("topic", "The topic that is written."), "name of a topic", topic_name)
+            .optional("the declared one of this data centre, else that of the stream's name");
+        let topic = declared.topic_written(section, settings.as_ref(), topic);
         ErrorsConfig {
-            topic: section
-                .parsed(key("topic", "The topic that is written."), "name of a topic", topic_name)
-                .or(stream.clone(), "the stream's name"),
+            topic: topic.unwrap_or_else(|| stream.clone()),
             message_bytes_max: read_message_bytes(section, ERROR_EVENT_BYTES_LEAST as u64),
             stream,
         }
@@ -287,6 +352,7 @@ fn read_grant(section: &Section<'_>) -> LookupGrant {
 const NAME: &str = "letters, digits, `_`, `-` and `.`, 64 at most";
 const STREAM: &str = "name of a stream";
 const TOPICS: &str = "list of topics";
+const TITLE: &str = "title of a schema, like mediawiki/page/change";
 const SCHEMA: &str = "path of a schema with its version, like /mediawiki/page/change/1.2.0";
 const KEY: &str = "section of names with JSON Pointers, like `page_id: /page/page_id`";
 
@@ -306,16 +372,16 @@ fn topic_name(text: &str) -> Result<String, String> {
     if valid { Ok(text.to_owned()) } else { Err("expected letters, digits, `_`, `-` and `.`".to_owned()) }
 }
 
-/// Checks a schema's URI: an absolute path without `..` that ends in a version.
+/// Checks a schema's URI: a title and a version.
 fn schema_uri(text: &str) -> Result<String, String> {
-    let version = |text: &str| {
-        let numbers: Vec<&str> = text.split('.').collect();
-        numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok())
-    };
-    let valid = text.strip_prefix('/').and_then(|path| path.rsplit_once('/')).is_some_and(|(title, last)| {
-        version(last) && title.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
-    });
-    if valid { Ok(text.to_owned()) } else { Err(format!("expected {SCHEMA}")) }
+    let parsed = SchemaUri::parse(text).map_err(|_no_uri| format!("expected {SCHEMA}"));
+    parsed.map(|uri| uri.to_string())
+}
+
+/// Checks a schema's title: a path without a version.
+fn schema_title(text: &str) -> Result<String, String> {
+    let parts = |part: &str| !part.is_empty() && !part.starts_with('.') && SchemaVersion::parse(part).is_none();
+    if text.split('/').all(parts) { Ok(text.to_owned()) } else { Err(format!("expected {TITLE}")) }
 }
 
 fn key_fields(node: &Node) -> Result<Vec<(String, String)>, String> {

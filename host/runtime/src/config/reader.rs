@@ -56,14 +56,24 @@ impl Desk {
 
     /// Takes a mistake down.
     pub(crate) fn mistake(&self, position: Position, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
-        let mistake = Mistake { position, key: key.to_owned(), problem: problem.into(), remedy: remedy.into() };
+        let (key, problem, remedy) = (key.to_owned(), problem.into(), remedy.into());
+        self.mistakes.borrow_mut().push(Mistake { file: None, position, key, problem, remedy });
+    }
+
+    /// Takes a mistake down that stands in a file which this one names.
+    pub(crate) fn mistake_elsewhere(&self, mistake: Mistake) {
         self.mistakes.borrow_mut().push(mistake);
     }
 
-    /// What was found, in the order of the lines.
+    /// Whether there is no file: only what is declared matters.
+    pub(crate) fn is_documenting(&self) -> bool {
+        self.documenting
+    }
+
+    /// What was found, in the order of the lines; that of other files comes last.
     pub(crate) fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
-        mistakes.sort_by_key(|mistake| mistake.position);
+        mistakes.sort_by(|one, other| (&one.file, one.position).cmp(&(&other.file, other.position)));
         mistakes
     }
 
@@ -135,6 +145,15 @@ impl<'a> Section<'a> {
     /// Takes down a mistake about one of the section's keys.
     pub(crate) fn mistake(&self, name: &str, problem: impl Into<String>, remedy: impl Into<String>) {
         self.desk.mistake(self.position_of(name), &self.path_of(name), problem, remedy);
+    }
+
+    /// Takes down a mistake about a key of a section below this one, which has been read.
+    pub(crate) fn mistake_below(&self, names: [&str; 2], problem: impl Into<String>, remedy: impl Into<String>) {
+        let [outer, inner] = names;
+        let below = self.entry(outer).map_or(&[][..], |entry| entry.node.entries());
+        let position = below.iter().find(|entry| entry.key == inner).map(|entry| entry.node.position);
+        let path = format!("{}.{inner}", self.path_of(outer));
+        self.desk.mistake(position.unwrap_or_else(|| self.position_of(outer)), &path, problem, remedy);
     }
 
     /// Takes down a mistake of pipeline `index`, at the deepest of the keys `names` that was written.

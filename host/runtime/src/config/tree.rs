@@ -99,7 +99,8 @@ pub(crate) fn parse(text: &str) -> Result<Node, Mistake> {
 }
 
 fn syntax(position: Position, problem: String) -> Mistake {
-    Mistake { position, key: String::new(), problem, remedy: "correct the line or the one before it".to_owned() }
+    let remedy = "correct the line or the one before it".to_owned();
+    Mistake { file: None, position, key: String::new(), problem, remedy }
 }
 
 /// A collection that is being filled.

@@ -2,6 +2,7 @@
 
 use crate::binding::mismatches;
 use crate::config::{OutputConfig, PipelineConfig};
+use crate::contract::Contract;
 use crate::job::{PipelineId, VersionId};
 use crate::spec::{InputBinding, PipelineSpec};
 use crate::supervisor::Host;
@@ -19,6 +20,7 @@ pub(super) fn bind(
     config: &PipelineConfig,
     plugin: Plugin,
     cluster_id: String,
+    contract: Contract,
 ) -> anyhow::Result<PipelineSpec> {
     let describe = plugin.describe();
     let found: Vec<String> = mismatches(config, describe).iter().map(ToString::to_string).collect();
@@ -37,12 +39,13 @@ pub(super) fn bind(
         settings: config.settings.to_string(),
         plugin_limits: limits.plugin.clone(),
         inputs: inputs(config, describe)?,
-        outputs: outputs(config)?,
+        outputs: outputs(config, &contract)?,
         errors: ErrorStream {
             stream: config.errors.stream.clone(),
             topic: config.errors.topic.as_str().into(),
             emitter_id: config.name.clone(),
             bytes_max: bytes(config.errors.message_bytes_max),
+            schema: contract.errors,
         },
         decode: DecodeLimits { bytes_max: bytes(limits.event_bytes_max), ..DecodeLimits::default() },
         retry: RetryPolicy {
@@ -67,6 +70,7 @@ fn inputs(config: &PipelineConfig, describe: &Describe) -> anyhow::Result<FxHash
             let binding = InputBinding {
                 name: name.as_str().into(),
                 projection: projection(wanted.fields.as_deref())?,
+                schema: input.schema_title.clone().map(|title| (title, input.unfit)),
                 headers: wanted.headers.clone(),
                 tombstones: wanted.tombstones,
             };
@@ -82,11 +86,13 @@ fn projection(fields: Option<&[String]>) -> anyhow::Result<Projection> {
     Ok(Projection::compile(&pointers.context("the plugin describes a field that is no JSON Pointer")?))
 }
 
-fn outputs(config: &PipelineConfig) -> anyhow::Result<FxHashMap<String, OutputStream>> {
+fn outputs(config: &PipelineConfig, contract: &Contract) -> anyhow::Result<FxHashMap<String, OutputStream>> {
     let bind = |(name, output): (&String, &OutputConfig)| {
         let fields: anyhow::Result<Vec<KeyField>> =
             output.key.iter().map(|(name, pointer)| key_field(name, pointer)).collect();
+        let schema = contract.outputs.get(name).with_context(|| format!("the schema of `{name}` was not read"))?;
         let stream = OutputStream {
+            schema: Arc::clone(schema),
             stream: output.stream.clone(),
             topic: output.topic.as_str().into(),
             schema_uri: output.schema.clone(),

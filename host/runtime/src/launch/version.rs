@@ -4,6 +4,7 @@
 
 use super::bind;
 use crate::config::PipelineConfig;
+use crate::contract;
 use crate::job::{Finished, PipelineId};
 use crate::spec::PipelineSpec;
 use crate::station::Station;
@@ -46,7 +47,7 @@ pub async fn load(host: &Arc<Host>, file: &Path) -> anyhow::Result<Plugin> {
 /// Binds a plugin to a pipeline, and starts and configures its first instances.
 ///
 /// # Errors
-/// The plugin does not fit the pipeline, or refuses its settings.
+/// The plugin does not fit the pipeline, or refuses its settings; or the pipeline does not fit its schemas.
 pub async fn prepare(
     host: &Arc<Host>,
     id: PipelineId,
@@ -54,7 +55,11 @@ pub async fn prepare(
     plugin: Plugin,
     cluster_id: &str,
 ) -> anyhow::Result<Prepared> {
-    let spec = bind::bind(host, id, config, plugin, cluster_id.to_owned())?;
+    let contract = contract::read(&host.schemas, config).await.map_err(|found| {
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the pipeline does not fit its schemas: {}", found.join("; "))
+    })?;
+    let spec = bind::bind(host, id, config, plugin, cluster_id.to_owned(), contract)?;
     let workers = host.workers.len();
     let starting = tokio::task::spawn_blocking(move || start(spec, workers));
     let prepared = starting.await.context("starting the plugin ended in a fault")?;

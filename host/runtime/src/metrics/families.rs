@@ -65,6 +65,8 @@ families! {
     EVENTS_CANARY = counter("millrace_events_canary_total", PIPELINE, "Canary events: dropped on purpose.");
     EVENTS_FAILED = counter("millrace_events_failed_total", &["pipeline", "error_type"],
         "Events that became an error event, by its error_type. Beyond 64 types: other.");
+    EVENTS_UNFIT = counter("millrace_events_unfit_total", PIPELINE,
+        "Events whose `$schema` is not of their stream's schema: failed, or passed on, as the input's `unfit` says.");
     EVENTS_ABANDONED = counter("millrace_events_abandoned_total", PIPELINE,
         "Events given up unsettled because their partition moved or the host stopped: they run again elsewhere.");
     EVENTS_IN_FLIGHT = gauge("millrace_events_in_flight", PIPELINE, "Events admitted and not settled yet.");
@@ -121,6 +123,10 @@ families! {
     COMMIT_SECONDS = seconds("millrace_commit_seconds", PIPELINE,
         "From handing progress over to knowing that it is committed.");
     WORKERS = gauge("millrace_workers", &[], "Threads that run plugins.");
+    STREAMS_OLD = gauge("millrace_streams_old", &[],
+        "1 while the declared streams could not be read again, and what was read last is used.");
+    STREAMS_CHANGED = gauge("millrace_streams_changed", PIPELINE,
+        "1 while the declared streams say something else of the pipeline's topics, key or schema than it runs with: restart it.");
     BUILD_INFO = gauge("millrace_build_info", &["version"], "Always 1: which release runs.");
     RESIDENT_BYTES = gauge("process_resident_memory_bytes", &[], "Resident memory of the process.");
     CPU_SECONDS = counter("process_cpu_seconds_total", &[], "CPU time of the process, user and system.");

@@ -1,18 +1,23 @@
 //! The configuration read again, on SIGHUP. Plugins, settings and limits of pipelines are taken over while they run;
 //! everything else needs a restart, and what differs is named.
 
-use crate::config::{HostConfig, PipelineConfig};
+use crate::config::{HostConfig, PipelineConfig, Source};
+use crate::registry::wait_for;
 use tokio::sync::watch;
 
 /// What each pipeline is to be, in the order of the configuration.
 pub type PipelineConfigs = Vec<watch::Sender<PipelineConfig>>;
 
-/// Reads the file of `running` again and tells the pipelines what is new for them. A file with mistakes changes nothing.
+/// Reads the file of `running` and the declared streams again and tells the pipelines what is new for them. A file with mistakes changes nothing.
 ///
 /// # Errors
 /// The mistakes, for people.
-pub fn reread(running: &HostConfig, pipelines: &PipelineConfigs) -> Result<(), String> {
-    let wanted = HostConfig::load(&running.file).map_err(|mistakes| mistakes.to_string())?;
+pub fn reread(running: &HostConfig, source: &Source, pipelines: &PipelineConfigs) -> Result<(), String> {
+    if let Some(streams) = source.streams() {
+        // Where they cannot be read, what was read last is used, and whoever watches them says so.
+        drop(wait_for(streams.refresh()).map_err(|error| format!("{error:#}"))?);
+    }
+    let wanted = HostConfig::load_again(&running.file, source).map_err(|mistakes| mistakes.to_string())?;
     let mut restart = sections_that_differ(running, &wanted);
     for pipeline in pipelines {
         let now = pipeline.borrow().clone();
@@ -53,6 +58,9 @@ fn take_over(running: &PipelineConfig, wanted: &PipelineConfig) -> PipelineConfi
 fn sections_that_differ(running: &HostConfig, wanted: &HostConfig) -> Vec<String> {
     let sections = [
         ("kafka", running.clusters != wanted.clusters),
+        ("data_centre", running.data_centre != wanted.data_centre),
+        ("streams", running.streams != wanted.streams),
+        ("schemas", running.schemas != wanted.schemas),
         ("mediawiki", running.mediawiki != wanted.mediawiki),
         ("http", running.http_targets != wanted.http_targets),
         ("plugins", running.plugins != wanted.plugins),

@@ -1,5 +1,6 @@
 //! Content that becomes forbidden: what an event says is concealed is asked for again, in every pipeline of the host.
 
+use millrace_bed::enrichment::ANY_SCHEMA;
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::troubled::Troubled;
 use millrace_it::{Stage, json, record};
@@ -65,7 +66,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Returns what the first event says of its first answer, and how often that was asked for.
 fn told_after_a_trap(name: &str, concealing: Option<Kind>) -> anyhow::Result<(Value, usize)> {
     let mut stage = Stage::set(name, "trap", 1, Duration::ZERO)?;
-    stage.enrichment.names = ("in", "out");
+    (stage.enrichment.names, stage.enrichment.schema) = (("in", "out"), ANY_SCHEMA);
     stage.enrichment.wikis.push("*.example.org".to_owned());
     stage.enrichment.mediawiki.push("timeout: 1 s".to_owned());
     stage.enrichment.workers = Some(1);

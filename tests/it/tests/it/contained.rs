@@ -1,5 +1,6 @@
 //! A plugin's fault is its own event's: the others go through, in order.
 
+use millrace_bed::enrichment::ANY_SCHEMA;
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_it::{Stage, json, record};
 use std::time::Duration;
@@ -10,7 +11,7 @@ const DT: &str = "2026-06-22T09:48:10Z";
 /// out.
 fn check(name: &str, plugin: &str, doom: &str, error_type: &str) -> anyhow::Result<()> {
     let mut stage = Stage::set(name, plugin, 1, Duration::from_millis(5))?;
-    stage.enrichment.names = ("in", "out");
+    (stage.enrichment.names, stage.enrichment.schema) = (("in", "out"), ANY_SCHEMA);
     stage.enrichment.wikis.push("test.example.org".to_owned());
     let wiki = Wiki::numbered(0);
     let records = (0..400).map(|number| {

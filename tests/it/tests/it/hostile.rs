@@ -6,7 +6,7 @@ mod cases;
 
 use anyhow::{Context as _, ensure};
 use cases::{Case, End};
-use millrace_bed::enrichment::Enrichment;
+use millrace_bed::enrichment::{ANY_SCHEMA, Enrichment};
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::host::{Host, Metrics, guest, millrace_binary};
 use millrace_flow::record::Record;
@@ -94,6 +94,7 @@ fn set_pipelines(stage: &Stage, cases: &[Case]) -> anyhow::Result<Vec<Enrichment
             group: format!("hostile.{}", case.name),
             output: format!("hostile.{}.out", case.name),
             names: ("in", "out"),
+            schema: ANY_SCHEMA,
             plugin,
             settings: case.settings.clone(),
             limits: case.limits.clone(),

@@ -1,6 +1,7 @@
 //! The small plugins that ship with the platform, on the real host.
 
 use anyhow::Context as _;
+use millrace_bed::enrichment::ANY_SCHEMA;
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::host::{guest, millrace_binary};
 use millrace_flow::record::Record;
@@ -20,7 +21,7 @@ fn changes(wiki: &Wiki) -> Vec<Change<'_>> {
 /// out, in order.
 fn run(name: &str, plugin: &str, settings: &str) -> anyhow::Result<Vec<i64>> {
     let mut stage = Stage::set(name, plugin, 1, Duration::ZERO)?;
-    stage.enrichment.names = ("in", "out");
+    (stage.enrichment.names, stage.enrichment.schema) = (("in", "out"), ANY_SCHEMA);
     stage.enrichment.order = "partition";
     stage.enrichment.settings = settings.to_owned();
     let wiki = Wiki::numbered(3);

@@ -1,6 +1,7 @@
 //! A little poison in a stream: what runs again because of it asks nobody again, counts once, and keeps its order.
 
 use anyhow::Context as _;
+use millrace_bed::enrichment::ANY_SCHEMA;
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_it::{Stage, header, json, record};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ fn change(wiki: &Wiki, number: u64) -> Change<'_> {
 #[test]
 fn one_poison_event_in_a_thousand_costs_no_further_call_and_nothing_counts_twice() -> anyhow::Result<()> {
     let mut stage = Stage::set("poison", "hostile", 1, Duration::from_millis(300))?;
-    stage.enrichment.names = ("in", "out");
+    (stage.enrichment.names, stage.enrichment.schema) = (("in", "out"), ANY_SCHEMA);
     stage.enrichment.settings = "{ misdeed: trap }".to_owned();
     let wiki = Wiki::numbered(0);
     stage.feed_records((0..EVENTS).map(|number| {

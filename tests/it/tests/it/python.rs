@@ -19,6 +19,7 @@ fn the_python_example_runs_as_its_readme_says() -> anyhow::Result<()> {
         .replace("127.0.0.1:9092", &stage.enrichment.brokers)
         .replace("http://127.0.0.1:8080", &stage.enrichment.api)
         .replace("127.0.0.1:9180", "{admin}")
+        .replace("../schemas", &root().join("examples/schemas").display().to_string())
         .replace("demo.in", "python_enrichment.in")
         .replace("stream: python.page_content_change", "stream: python_enrichment.out")
         .replace("target/components/python-enrichment.wasm", &component.display().to_string())

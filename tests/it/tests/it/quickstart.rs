@@ -47,6 +47,7 @@ fn a_plugin_of_another_folder_runs_as_the_quickstart_says() -> anyhow::Result<()
     let file = file
         .replace("127.0.0.1:9092", &stage.enrichment.brokers)
         .replace("127.0.0.1:9180", "{admin}")
+        .replace("../schemas", &root().join("examples/schemas").display().to_string())
         .replace("demo.in", "quickstart.in")
         .replace("stream: quickstart.shouted", "stream: quickstart.out")
         .replace("plugin/target", &root().join("guests/target").display().to_string());

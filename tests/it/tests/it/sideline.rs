@@ -1,7 +1,7 @@
 //! A plugin that spins with every turn beside one that does not: it is moved aside with all that it has open, and there
 //! its events come to their end like any other.
 
-use millrace_bed::enrichment::Enrichment;
+use millrace_bed::enrichment::{ANY_SCHEMA, Enrichment};
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::host::{Host, guest, millrace_binary};
 use millrace_it::{Repeats, Stage, kafka, settled_of};
@@ -26,6 +26,7 @@ fn a_plugin_that_spins_is_moved_aside_and_its_events_come_to_their_end() -> anyh
         output: "sidelined.spinning.out".to_owned(),
         plugin: guest("hostile")?,
         names: ("in", "out"),
+        schema: ANY_SCHEMA,
         settings: "{ misdeed: spin_always }".to_owned(),
         limits: vec![TURN.to_owned()],
         ..stage.enrichment.clone()

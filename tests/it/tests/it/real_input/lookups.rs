@@ -2,6 +2,7 @@
 
 use super::{alone, import, page, stage};
 use anyhow::Context as _;
+use millrace_bed::enrichment::ANY_SCHEMA;
 use millrace_bed::real::RealRevision;
 use millrace_it::{Stage, json, record};
 use millrace_services::{Hidden, MediaWiki, Wiki};
@@ -10,7 +11,7 @@ use serde_json::{Value, json as value};
 /// Runs the asks and returns what the plugin emitted for each, in order.
 fn asked(stage: &mut Stage, asks: &[Value]) -> anyhow::Result<Vec<Value>> {
     stage.enrichment.plugin = millrace_bed::host::guest("lookups")?;
-    stage.enrichment.names = ("in", "out");
+    (stage.enrichment.names, stage.enrichment.schema) = (("in", "out"), ANY_SCHEMA);
     stage.enrichment.order = "partition";
     stage.enrichment.key.clear();
     stage.feed_records(asks.iter().map(|ask| {
