@@ -216,6 +216,11 @@ impl EventSource {
         }
     }
 
+    /// Whether a connection stands.
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
     async fn advance(&mut self) -> Result<ServerEvent, Broken> {
         loop {
             let Some(connection) = &mut self.connection else {

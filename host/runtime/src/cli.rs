@@ -3,6 +3,7 @@
 
 use crate::check::{self, Reach};
 use crate::config::{HostConfig, printable};
+use crate::consume::{self, ConsumeArguments};
 use crate::supervisor::{self, EmbeddedBroker};
 use crate::{inspect, reference, telemetry};
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -22,6 +23,8 @@ const EXAMPLES: &str = "Examples:
   millrace check --online host.yaml   the same, and ask the Kafka clusters for the topics
   millrace run host.yaml              run its pipelines until Ctrl-C or SIGTERM
   millrace inspect enrich.wasm        show what a plugin reads, emits and asks for
+  millrace consume mediawiki.recentchange --limit 3
+                                      show events of a public stream
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
@@ -71,6 +74,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the events of a stream: from Kafka, from EventStreams or from files.
+    #[command(after_help = consume::EXAMPLES)]
+    Consume(Box<ConsumeArguments>),
     /// Print the reference of all configuration keys and metrics as Markdown.
     #[command(after_help = "Example:\n  millrace reference > docs/reference.md")]
     Reference,
@@ -89,6 +95,11 @@ pub fn main() -> ExitCode {
             if json { Form::Json } else { Form::Text },
         ),
         Command::Inspect { plugin, json } => show_plugin(&plugin, if json { Form::Json } else { Form::Text }),
+        Command::Consume(arguments) => match consume::run(&arguments) {
+            consume::Ended::Done => DONE,
+            consume::Ended::Failed => FAILED,
+            consume::Ended::Wrong => WRONG,
+        },
         Command::Reference => say(&reference::markdown(), DONE),
     };
     ExitCode::from(code)
@@ -160,7 +171,7 @@ pub fn help() -> String {
     let mut command = Arguments::command().term_width(100);
     command.build();
     let mut text = command.render_long_help().to_string();
-    for name in ["run", "check", "inspect", "reference"] {
+    for name in ["run", "check", "inspect", "consume", "reference"] {
         if let Some(sub) = command.find_subcommand_mut(name) {
             text.push_str(&format!("\n=== {name} ===\n{}", sub.render_long_help()));
         }

@@ -24,8 +24,10 @@ pub use mistake::{Mistake, Mistakes, Position, printable};
 pub use pipeline::{
     DeliveryConfig, ErrorsConfig, InputConfig, LookupGrant, OrderConfig, OutputConfig, PipelineConfig, UnfitConfig,
 };
+pub(crate) use quantity::{parse_duration, parse_time};
 pub use quantity::{show_duration, show_size};
-pub(crate) use reader::{Declaration, Presence};
+pub(crate) use reader::{Declaration, Presence, nearest};
+pub(crate) use registry::repository;
 
 use crate::registry::{SchemasConfig, Streams, StreamsSource};
 use declared::Declared;

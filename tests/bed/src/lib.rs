@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod enrichment;
+pub mod event_streams;
 pub mod events;
 pub mod host;
 pub mod real;

@@ -10,6 +10,7 @@
 mod bad_input;
 mod chaos;
 mod concealed;
+mod consume;
 mod contained;
 mod enrichment;
 mod group;
