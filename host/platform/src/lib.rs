@@ -29,7 +29,7 @@ pub use error_event::{ERROR_EVENT_BYTES_LEAST, ERROR_SCHEMA_URI, ErrorStream, bu
 pub use facts::{Conceals, EventFacts};
 pub use fit::Unfit;
 pub use identity::{Origin, meta_id};
-pub use key::KeyField;
+pub use key::{KeyField, build as build_key};
 pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};
 pub use projection::Projection;
 pub use schema::{Invalid, Presence, Schema, SchemaError, SchemaUri, SchemaUriError, SchemaVersion, Violation};

@@ -5,6 +5,7 @@ mod bind;
 pub mod lookups;
 pub mod version;
 
+use crate::brokerless::{self, Intake, Outlet};
 use crate::config::{OrderConfig, PipelineConfig};
 use crate::job::PipelineId;
 use crate::partition::{Order, RecordPath};
@@ -16,8 +17,8 @@ use anyhow::{Context as _, bail};
 use millrace_flow::admission::AdmissionLimits;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::{ConsumerConfig, ProducerConfig};
-use millrace_kafka::consumer::Consumer;
-use millrace_kafka::delivery::Delivery;
+use millrace_kafka::consumer::{Consumer, SourceEvent};
+use millrace_kafka::delivery::{Delivery, DeliveryEvent};
 use millrace_kafka::mock::is_embedded;
 use millrace_plugin::Plugin;
 use rustc_hash::FxHashMap;
@@ -69,9 +70,8 @@ pub async fn launch(
     host.plugins.runs(id, plugin.clone());
     host.metrics.plugin_runs(&config.name, &plugin);
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
-    let consumer = Consumer::start(consumer_config(&config), sink)?;
     let (report_to, reports) = mpsc::channel(REPORTS_MAX);
-    let delivery = Delivery::start(producer_config(&config), Some(&consumer), report_to)?;
+    let (consumer, delivery) = open_ends(host, &config, sink, report_to)?;
     let order = match config.order {
         OrderConfig::Key => Order::PerKey,
         OrderConfig::Partition => Order::PerPartition,
@@ -105,6 +105,22 @@ pub async fn launch(
     Ok(Launched { pipeline, reloader, status })
 }
 
+/// What the pipeline reads from and writes to.
+fn open_ends(
+    host: &Host,
+    config: &PipelineConfig,
+    sink: mpsc::Sender<SourceEvent>,
+    reports: mpsc::Sender<DeliveryEvent>,
+) -> anyhow::Result<(Intake, Outlet)> {
+    if let Some(brokerless) = &config.brokerless {
+        let streams = host.source.streams().map(|streams| streams.current());
+        return brokerless::open(config, brokerless, streams.as_deref(), &host.clock, sink, reports);
+    }
+    let consumer = Consumer::start(consumer_config(config), sink)?;
+    let delivery = Delivery::start(producer_config(config), Some(&consumer), reports)?;
+    Ok((Intake::Kafka(consumer), Outlet::Kafka(delivery)))
+}
+
 /// The limits that the pipeline's loop holds to.
 pub(crate) fn tuning(config: &PipelineConfig) -> Tuning {
     let limits = &config.limits;
@@ -132,6 +148,9 @@ async fn load(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyh
 /// Asks the clusters whether everything is there that the pipeline needs, off the I/O threads. Returns the id of the
 /// cluster that is read.
 async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<String> {
+    if config.brokerless.is_some() {
+        return Ok(brokerless::CLUSTER_ID.to_owned());
+    }
     let asked = config.clone();
     let asking = tokio::task::spawn_blocking(move || {
         let input = Cluster::connect(&asked.cluster)?;

@@ -9,6 +9,7 @@
 
 pub mod admin;
 pub mod binding;
+pub mod brokerless;
 pub mod check;
 pub mod cli;
 pub mod clock;

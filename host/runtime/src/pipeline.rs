@@ -5,6 +5,7 @@ mod versions;
 
 pub use versions::{Change, NewVersion, Tuning};
 
+use crate::brokerless::{Intake, Outlet};
 use crate::job::{Finished, VersionId};
 use crate::partition::{Batch, RecordPath, Refused};
 use crate::spec::PipelineSpec;
@@ -15,8 +16,8 @@ use millrace_flow::outcome::Failure;
 use millrace_flow::progress::{PluginDigest, Progress, ProgressError};
 use millrace_flow::record::TopicPartition;
 use millrace_kafka::commit::PartitionProgress;
-use millrace_kafka::consumer::{Acknowledgement, Assignment, Consumer, SourceEvent};
-use millrace_kafka::delivery::{Delivery, DeliveryError, DeliveryEvent, Unit};
+use millrace_kafka::consumer::{Acknowledgement, Assignment, SourceEvent};
+use millrace_kafka::delivery::{DeliveryError, DeliveryEvent, Unit};
 use millrace_kafka::error::KafkaError;
 use millrace_platform::build_error_event;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -81,11 +82,11 @@ pub struct Pipeline {
     /// What the workers finished.
     pub results: Receiver<Vec<Finished>>,
     /// Reads the inputs.
-    pub consumer: Consumer,
+    pub consumer: Intake,
     /// What the consumer says.
     pub source: Receiver<SourceEvent>,
     /// Writes the outputs and commits progress.
-    pub delivery: Delivery,
+    pub delivery: Outlet,
     /// What became of them.
     pub reports: Receiver<DeliveryEvent>,
     /// The wall clock.
@@ -112,6 +113,8 @@ struct State {
     leaving: Vec<Leaving>,
     /// Set once the pipeline is to end.
     stopping: bool,
+    /// Set once there is nothing more to read.
+    exhausted: bool,
     /// A unit that the producer had no room for.
     refused: Option<Unit>,
     /// Progress that was handed over and is not reported as committed yet, with the time of that.
@@ -156,6 +159,7 @@ impl Pipeline {
         let mut state = State {
             leaving: Vec::new(),
             stopping: false,
+            exhausted: false,
             refused: None,
             uncommitted: FxHashMap::default(),
             next_commit: Instant::now() + self.tuning.commit_interval,
@@ -243,6 +247,9 @@ impl Pipeline {
         }
         self.dispatch()?;
         self.deliver(state);
+        if state.exhausted && !state.stopping && self.path.is_idle() {
+            self.begin_stop(state);
+        }
         self.leave(state, now);
         if now >= state.next_commit {
             self.commit(state, None);
@@ -392,6 +399,7 @@ impl Pipeline {
                 self.spec.metrics.source_trouble();
                 tracing::warn!(pipeline = self.spec.name, %error, "Kafka has trouble; the consumer goes on trying.");
             }
+            SourceEvent::Exhausted => state.exhausted = true,
             SourceEvent::Fatal(error) => return Err(error.into()),
             SourceEvent::Stopped => return Err(PipelineError::Gone("consumer")),
         }

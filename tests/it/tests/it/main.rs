@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod brokerless;
 mod chaos;
 mod concealed;
 mod consume;
