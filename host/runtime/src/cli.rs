@@ -1,6 +1,7 @@
 //! The command line: which words there are, what they print, how the process ends (0 done, 1 failed, 2 wrong usage or
 //! configuration). What the words do is elsewhere.
 
+use crate::catalog::{self, Catalog};
 use crate::check::{self, Reach};
 use crate::config::{HostConfig, printable};
 use crate::consume::{self, ConsumeArguments};
@@ -8,6 +9,7 @@ use crate::supervisor::{self, EmbeddedBroker};
 use crate::{inspect, reference, telemetry};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ const EXAMPLES: &str = "Examples:
   millrace inspect enrich.wasm        show what a plugin reads, emits and asks for
   millrace consume mediawiki.recentchange --limit 3
                                       show events of a public stream
+  millrace catalog host.yaml          show all streams, and who reads and writes them
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
@@ -77,9 +80,39 @@ enum Command {
     /// Show the events of a stream: from Kafka, from EventStreams or from files.
     #[command(after_help = consume::EXAMPLES)]
     Consume(Box<ConsumeArguments>),
+    /// Show all streams: their schemas, topics and keys, and the pipelines that read or write them.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        after_help = "Examples:\n  millrace catalog host.yaml\n  millrace catalog --json host.yaml | jq '.streams[].name'\n  \
+                      millrace catalog serve host.yaml"
+    )]
+    Catalog {
+        /// The YAML file that describes the host.
+        #[arg(required = true)]
+        file: Option<PathBuf>,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(subcommand)]
+        command: Option<CatalogCommand>,
+    },
     /// Print the reference of all configuration keys and metrics as Markdown.
     #[command(after_help = "Example:\n  millrace reference > docs/reference.md")]
     Reference,
+}
+
+#[derive(Debug, Subcommand)]
+enum CatalogCommand {
+    /// Serve the catalog as a web page, until Ctrl-C.
+    #[command(after_help = "Example:\n  millrace catalog serve host.yaml")]
+    Serve {
+        /// The YAML file that describes the host.
+        file: PathBuf,
+        /// Where to listen: an address of loopback. Port 0 lets the system choose.
+        #[arg(long, default_value = "127.0.0.1:9181")]
+        listen: SocketAddr,
+    },
 }
 
 /// What the process does, from its arguments to its exit code.
@@ -100,6 +133,13 @@ pub fn main() -> ExitCode {
             consume::Ended::Failed => FAILED,
             consume::Ended::Wrong => WRONG,
         },
+        Command::Catalog { command: Some(CatalogCommand::Serve { file, listen }), .. } => {
+            show_catalog(&file, CatalogForm::Page(listen))
+        }
+        Command::Catalog { file, json, command: None } => {
+            let form = if json { Form::Json } else { Form::Text };
+            show_catalog(&file.unwrap_or_default(), CatalogForm::Print(form))
+        }
         Command::Reference => say(&reference::markdown(), DONE),
     };
     ExitCode::from(code)
@@ -152,6 +192,40 @@ fn show_plugin(plugin: &Path, form: Form) -> u8 {
     }
 }
 
+/// How the catalog is shown.
+#[derive(Clone, Copy, Debug)]
+enum CatalogForm {
+    /// Once.
+    Print(Form),
+    /// As a web page at this address.
+    Page(SocketAddr),
+}
+
+fn show_catalog(file: &Path, form: CatalogForm) -> u8 {
+    let (config, source) = match HostConfig::load_with_source(file) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => return complain(&mistakes.to_string(), WRONG),
+    };
+    let show = async {
+        let catalog = Catalog::collect(&config, &source).await?;
+        match form {
+            CatalogForm::Print(Form::Json) => Ok(say(&format!("{:#}\n", serde_json::to_value(&catalog)?), DONE)),
+            CatalogForm::Print(Form::Text) => Ok(say(&catalog::as_text(&catalog), DONE)),
+            CatalogForm::Page(listen) => {
+                let ready = |address| {
+                    say(&format!("The catalog is at http://{address}/\n"), DONE);
+                };
+                catalog::serve::serve(catalog, listen, ready).await.map(|()| DONE)
+            }
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(show)) {
+        Ok(code) => code,
+        Err(error) => complain(&printable(&format!("{error:#}")), FAILED),
+    }
+}
+
 /// Prints a result. A reader that has gone (`| head`) is no failure.
 fn say(text: &str, code: u8) -> u8 {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
@@ -171,7 +245,7 @@ pub fn help() -> String {
     let mut command = Arguments::command().term_width(100);
     command.build();
     let mut text = command.render_long_help().to_string();
-    for name in ["run", "check", "inspect", "consume", "reference"] {
+    for name in ["run", "check", "inspect", "consume", "catalog", "reference"] {
         if let Some(sub) = command.find_subcommand_mut(name) {
             text.push_str(&format!("\n=== {name} ===\n{}", sub.render_long_help()));
         }

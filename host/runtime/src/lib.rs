@@ -10,6 +10,7 @@
 pub mod admin;
 pub mod binding;
 pub mod brokerless;
+pub mod catalog;
 pub mod check;
 pub mod cli;
 pub mod clock;
