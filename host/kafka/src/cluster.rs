@@ -124,6 +124,16 @@ impl Cluster {
         }
     }
 
+    /// The names of all topics that we may see.
+    ///
+    /// # Errors
+    /// As [`Cluster::brokers`].
+    pub fn topic_names(&self, deadline_ms: u64) -> Result<Vec<String>, KafkaError> {
+        let metadata = self.client.fetch_metadata(None, Duration::from_millis(deadline_ms));
+        let metadata = metadata.map_err(|error| self.explain(&error))?;
+        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    }
+
     /// The oldest offset and the one after the newest of a partition.
     ///
     /// # Errors

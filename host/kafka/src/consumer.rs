@@ -67,6 +67,8 @@ pub enum SourceEvent {
         /// Where it goes on.
         offset: i64,
     },
+    /// There will be no more records: what is read has an end, which no topic has.
+    Exhausted,
     /// Something is wrong that may pass: a broker out of reach, a topic missing. For metrics and logs.
     Trouble(KafkaError),
     /// The consumer has ended because of this; a supervisor starts a new one.

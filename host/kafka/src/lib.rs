@@ -16,6 +16,7 @@ pub mod exclusive;
 pub mod mock;
 pub mod range;
 pub mod reader;
+pub mod scan;
 pub mod statistics;
 pub mod topics;
 pub mod writer;

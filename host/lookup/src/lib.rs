@@ -2,7 +2,8 @@
 //!
 //! The door is [`LookupService`]: asks go in, answers come out at an [`AnswerSink`], and what happens in between
 //! (slots, batches, shared answers, cache, retries, breakers) is invisible to a plugin. `wit/README.md` describes every
-//! kind of lookup. This is the only crate that sees the HTTP client.
+//! kind of lookup. This is the only crate that sees the HTTP client, so streams of events over HTTP are read here too
+//! ([`event_source`]).
 //!
 //! In reading order: what is asked ([`grants`], `question`), where it waits (`queue`, `ready`, `target`, `places`),
 //! how it is sent and read (`call`, `transport`, `revision`, ...), and the rules on the way (`breaker`, `young`,
@@ -13,6 +14,7 @@
 
 pub mod config;
 pub mod error;
+pub mod event_source;
 pub mod fetch;
 pub mod grants;
 pub mod stats;

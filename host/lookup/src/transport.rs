@@ -91,7 +91,7 @@ impl Http {
 }
 
 /// What all clients have in common: no redirects, no proxies from the environment.
-fn builder(agent: &Agent, ca_file: Option<&Path>) -> Result<ClientBuilder, LookupConfigError> {
+pub(crate) fn builder(agent: &Agent, ca_file: Option<&Path>) -> Result<ClientBuilder, LookupConfigError> {
     let agent = format!("{}/{} ({})", agent.product, agent.version, agent.contact);
     let agent = reqwest::header::HeaderValue::from_str(&agent)
         .map_err(|_| LookupConfigError::Header { what: "the product, version or contact of the user agent" })?;
@@ -154,7 +154,7 @@ async fn collect(
 }
 
 /// What an error of the client means.
-fn told(error: reqwest::Error) -> CallError {
+pub(crate) fn told(error: reqwest::Error) -> CallError {
     let error = error.without_url();
     if error.is_connect() {
         CallError::Connect(causes(&error))

@@ -13,13 +13,15 @@ pub struct KeyField {
     pub pointer: Pointer,
 }
 
-/// The bytes of a JSON object of `fields` in their order, without white space. The name of the field in question if it
-/// is missing, null, an object or an array.
+/// The bytes of a JSON object of `fields` in their order, without white space.
 ///
 /// Producers that share a topic must agree on every byte, or partitions and lanes disagree. The others stringify parsed
 /// JSON as JavaScript does; so strings have the shortest escapes whatever the event had, and numbers that are written
 /// with a point or an exponent become the integer that they are. Integers beyond 2^53 keep their digits.
-pub(crate) fn build<'f>(document: &Document, fields: &'f [KeyField]) -> Result<Vec<u8>, &'f str> {
+///
+/// # Errors
+/// The name of a field that is missing, null, an object or an array.
+pub fn build<'f>(document: &Document, fields: &'f [KeyField]) -> Result<Vec<u8>, &'f str> {
     let mut out = Vec::with_capacity(96);
     out.push(b'{');
     for (at, field) in fields.iter().enumerate() {

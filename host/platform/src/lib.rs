@@ -31,7 +31,7 @@ pub use error_event::{Attempts, ERROR_EVENT_BYTES_LEAST, ERROR_SCHEMA_URI, Error
 pub use facts::{Conceals, EventFacts};
 pub use fit::Unfit;
 pub use identity::{Origin, meta_id};
-pub use key::KeyField;
+pub use key::{KeyField, build as build_key};
 pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};
 pub use projection::Projection;
 pub use reprocess::{Coordinates, FailedEvent, NoErrorEvent, Original, Restored, Unreturnable, error_source, restore};

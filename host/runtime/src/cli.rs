@@ -3,8 +3,10 @@
 
 mod reprocess;
 
+use crate::catalog::{self, Catalog};
 use crate::check::{self, Reach};
 use crate::config::{HostConfig, printable};
+use crate::consume::{self, ConsumeArguments};
 use crate::orders::{self, Order, parse_until};
 use crate::partition::Until;
 use crate::supervisor::{self, EmbeddedBroker};
@@ -30,6 +32,9 @@ const EXAMPLES: &str = "Examples:
   millrace inspect enrich.wasm        show what a plugin reads, emits and asks for
   millrace reprocess host.yaml --pipeline enrich --dry-run
                                       show which failed events can be given back
+  millrace consume mediawiki.recentchange --limit 3
+                                      show events of a public stream
+  millrace catalog host.yaml          show all streams, and who reads and writes them
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
@@ -93,6 +98,26 @@ enum Command {
     /// Give the events of a pipeline that failed back to it.
     #[command(after_help = reprocess::HELP)]
     Reprocess(reprocess::Arguments),
+    /// Show the events of a stream: from Kafka, from EventStreams or from files.
+    #[command(after_help = consume::EXAMPLES)]
+    Consume(Box<ConsumeArguments>),
+    /// Show all streams: their schemas, topics and keys, and the pipelines that read or write them.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        after_help = "Examples:\n  millrace catalog host.yaml\n  millrace catalog --json host.yaml | jq '.streams[].name'\n  \
+                      millrace catalog serve host.yaml"
+    )]
+    Catalog {
+        /// The YAML file that describes the host.
+        #[arg(required = true)]
+        file: Option<PathBuf>,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(subcommand)]
+        command: Option<CatalogCommand>,
+    },
     /// Print the reference of all configuration keys and metrics as Markdown.
     #[command(after_help = "Example:\n  millrace reference > docs/reference.md")]
     Reference,
@@ -128,6 +153,19 @@ enum PipelineOrder {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum CatalogCommand {
+    /// Serve the catalog as a web page, until Ctrl-C.
+    #[command(after_help = "Example:\n  millrace catalog serve host.yaml")]
+    Serve {
+        /// The YAML file that describes the host.
+        file: PathBuf,
+        /// Where to listen: an address of loopback. Port 0 lets the system choose.
+        #[arg(long, default_value = "127.0.0.1:9181")]
+        listen: SocketAddr,
+    },
+}
+
 /// What the process does, from its arguments to its exit code.
 pub fn main() -> ExitCode {
     let code = match Arguments::parse().command {
@@ -153,6 +191,18 @@ pub fn main() -> ExitCode {
             give_order(admin, order, if json { Form::Json } else { Form::Text })
         }
         Command::Reprocess(arguments) => reprocess::run(arguments),
+        Command::Consume(arguments) => match consume::run(&arguments) {
+            consume::Ended::Done => DONE,
+            consume::Ended::Failed => FAILED,
+            consume::Ended::Wrong => WRONG,
+        },
+        Command::Catalog { command: Some(CatalogCommand::Serve { file, listen }), .. } => {
+            show_catalog(&file, CatalogForm::Page(listen))
+        }
+        Command::Catalog { file, json, command: None } => {
+            let form = if json { Form::Json } else { Form::Text };
+            show_catalog(&file.unwrap_or_default(), CatalogForm::Print(form))
+        }
         Command::Reference => say(&reference::markdown(), DONE),
     };
     ExitCode::from(code)
@@ -217,6 +267,40 @@ fn give_order(admin: SocketAddr, order: Order, form: Form) -> u8 {
     }
 }
 
+/// How the catalog is shown.
+#[derive(Clone, Copy, Debug)]
+enum CatalogForm {
+    /// Once.
+    Print(Form),
+    /// As a web page at this address.
+    Page(SocketAddr),
+}
+
+fn show_catalog(file: &Path, form: CatalogForm) -> u8 {
+    let (config, source) = match HostConfig::load_with_source(file) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => return complain(&mistakes.to_string(), WRONG),
+    };
+    let show = async {
+        let catalog = Catalog::collect(&config, &source).await?;
+        match form {
+            CatalogForm::Print(Form::Json) => Ok(say(&format!("{:#}\n", serde_json::to_value(&catalog)?), DONE)),
+            CatalogForm::Print(Form::Text) => Ok(say(&catalog::as_text(&catalog), DONE)),
+            CatalogForm::Page(listen) => {
+                let ready = |address| {
+                    say(&format!("The catalog is at http://{address}/\n"), DONE);
+                };
+                catalog::serve::serve(catalog, listen, ready).await.map(|()| DONE)
+            }
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(show)) {
+        Ok(code) => code,
+        Err(error) => complain(&printable(&format!("{error:#}")), FAILED),
+    }
+}
+
 /// Prints a result. A reader that has gone (`| head`) is no failure.
 fn say(text: &str, code: u8) -> u8 {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
@@ -236,7 +320,7 @@ pub fn help() -> String {
     let mut command = Arguments::command().term_width(100);
     command.build();
     let mut text = command.render_long_help().to_string();
-    for name in ["run", "check", "inspect", "pipeline", "reprocess", "reference"] {
+    for name in ["run", "check", "inspect", "pipeline", "reprocess", "consume", "catalog", "reference"] {
         if let Some(sub) = command.find_subcommand_mut(name) {
             text.push_str(&format!("\n=== {name} ===\n{}", sub.render_long_help()));
         }

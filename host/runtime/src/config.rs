@@ -4,6 +4,7 @@
 //!
 //! What needs the plugin, schemas or Kafka to be known is not here: see `check.rs`.
 
+mod brokerless;
 mod declared;
 mod http;
 mod kafka;
@@ -18,6 +19,7 @@ mod registry;
 mod rules;
 mod tree;
 
+pub use brokerless::{BrokerlessConfig, SourceConfig};
 pub use http::OutletConfig;
 pub use limits::{PipelineLimits, RetryLimits};
 pub use mediawiki::MediaWikiConfig;
@@ -26,9 +28,10 @@ pub use pipeline::{
     DeliveryConfig, ErrorsConfig, InputConfig, LookupGrant, OrderConfig, OutputConfig, PipelineConfig, ReprocessConfig,
     UnfitConfig,
 };
-pub(crate) use quantity::parse_time;
+pub(crate) use quantity::{parse_duration, parse_time};
 pub use quantity::{show_duration, show_size};
-pub(crate) use reader::{Declaration, Presence};
+pub(crate) use reader::{Declaration, Presence, nearest};
+pub(crate) use registry::repository;
 
 use crate::registry::{SchemasConfig, Streams, StreamsSource};
 use declared::Declared;
@@ -241,9 +244,8 @@ fn read_text(file: &Path) -> Result<String, Mistake> {
 
 /// Reads everything. `known` are the declarations from a reading before; of another source they are read now.
 fn read_host(section: &Section<'_>, file: &Path, known: Option<Arc<Streams>>) -> (HostConfig, Option<Arc<Streams>>) {
-    let clusters = section
-        .section(key("kafka", "Where Kafka is."), kafka::read)
-        .unwrap_or_else(|| missing(section, "kafka", "add `kafka: { clusters: ... }`"));
+    let kafka_doc = "Where Kafka is. Not needed where every pipeline has a `source` and a `sink`.";
+    let clusters = section.section(key("kafka", kafka_doc), kafka::read).unwrap_or_default();
     let data_centre = registry::read_data_centre(section);
     let streams_doc = "Where streams are declared. Without it, pipelines say topics and keys themselves.";
     let source = section.section(key("streams", streams_doc), registry::read_streams).flatten();
@@ -258,6 +260,9 @@ fn read_host(section: &Section<'_>, file: &Path, known: Option<Arc<Streams>>) ->
     let pipelines_doc =
         key("pipelines", "The pipelines: one plugin each, with its streams, settings, grants and limits.");
     let pipelines = section.list(pipelines_doc, |pipeline| pipeline::read(pipeline, &clusters, declared));
+    if !section.has("kafka") && (pipelines.is_empty() || pipelines.iter().any(|one| one.brokerless.is_none())) {
+        section.mistake("kafka", "this section is missing", "add `kafka: { clusters: ... }`");
+    }
     if pipelines.is_empty() {
         section.mistake("pipelines", "there is no pipeline", "add at least one");
     }

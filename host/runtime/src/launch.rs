@@ -5,9 +5,10 @@ mod bind;
 pub mod lookups;
 pub mod version;
 
+use crate::brokerless::{self, Intake, Outlet};
 use crate::config::{OrderConfig, PipelineConfig};
+use crate::event_outlet::EventOutlet;
 use crate::job::PipelineId;
-use crate::outlet::Outlet;
 use crate::partition::{Destination, Order, PathLimits, RecordPath, ReprocessTopic};
 use crate::pipeline::{Pipeline, Status, Tuning};
 use crate::reload::file::PluginFile;
@@ -18,7 +19,7 @@ use anyhow::{Context as _, bail};
 use millrace_flow::admission::AdmissionLimits;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::{ConsumerConfig, ProducerConfig};
-use millrace_kafka::consumer::Consumer;
+use millrace_kafka::consumer::{Consumer, SourceEvent};
 use millrace_kafka::delivery::{Delivery, DeliveryEvent};
 use millrace_kafka::mock::is_embedded;
 use millrace_lookup::EventService;
@@ -72,17 +73,16 @@ pub async fn launch(
     host.plugins.runs(id, plugin.clone());
     host.metrics.plugin_runs(&config.name, &plugin);
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
-    let consumer = Consumer::start(consumer_config(&config), sink)?;
     let (report_to, reports) = mpsc::channel(REPORTS_MAX);
-    let outlet = outlet(host, &config, &spec, report_to.clone())?;
-    let delivery = Delivery::start(producer_config(&config), Some(&consumer), report_to)?;
+    let event_outlet = event_outlet(host, &config, &spec, report_to.clone())?;
+    let (consumer, delivery) = open_ends(host, &config, sink, report_to)?;
     let order = match config.order {
         OrderConfig::Key => Order::PerKey,
         OrderConfig::Partition => Order::PerPartition,
     };
     let tuning = tuning(&config);
     let version = (spec.version, *plugin.digest().as_bytes());
-    let outputs_to = if outlet.is_some() { Destination::EventService } else { Destination::Kafka };
+    let outputs_to = if event_outlet.is_some() { Destination::EventService } else { Destination::Kafka };
     let (workers, metrics) = (host.workers.len(), Arc::clone(&spec.metrics));
     let path = RecordPath::new(order, tuning.path, workers, outputs_to, metrics, version);
     let reprocess = config
@@ -103,7 +103,7 @@ pub async fn launch(
         consumer,
         source,
         delivery,
-        outlet,
+        event_outlet,
         reports,
         clock: Arc::clone(&host.clock),
         tuning,
@@ -115,6 +115,22 @@ pub async fn launch(
     let reloader =
         Reloader { host, id, cluster_id, wanted_config, config, plugin, file, results, changes: change, wanted };
     Ok(Launched { pipeline, reloader, status })
+}
+
+/// What the pipeline reads from and writes to.
+fn open_ends(
+    host: &Host,
+    config: &PipelineConfig,
+    sink: mpsc::Sender<SourceEvent>,
+    reports: mpsc::Sender<DeliveryEvent>,
+) -> anyhow::Result<(Intake, Outlet)> {
+    if let Some(brokerless) = &config.brokerless {
+        let streams = host.source.streams().map(|streams| streams.current());
+        return brokerless::open(config, brokerless, streams.as_deref(), &host.clock, sink, reports);
+    }
+    let consumer = Consumer::start(consumer_config(config), sink)?;
+    let delivery = Delivery::start(producer_config(config), Some(&consumer), reports)?;
+    Ok((Intake::Kafka(consumer), Outlet::Kafka(delivery)))
 }
 
 /// The limits that the pipeline's loop holds to.
@@ -147,6 +163,9 @@ async fn load(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyh
 /// Asks the clusters whether everything is there that the pipeline needs, off the I/O threads. Returns the id of the
 /// cluster that is read.
 async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<String> {
+    if config.brokerless.is_some() {
+        return Ok(brokerless::CLUSTER_ID.to_owned());
+    }
     let asked = config.clone();
     let asking = tokio::task::spawn_blocking(move || {
         let input = Cluster::connect(&asked.cluster)?;
@@ -199,16 +218,16 @@ pub(crate) fn too_small(topic: &str, takes: u64, bytes_max: u64) -> String {
 }
 
 /// What posts the outputs, where they do not go to Kafka.
-fn outlet(
+fn event_outlet(
     host: &Host,
     config: &PipelineConfig,
     spec: &PipelineSpec,
     reports: mpsc::Sender<DeliveryEvent>,
-) -> anyhow::Result<Option<Outlet>> {
+) -> anyhow::Result<Option<EventOutlet>> {
     let Some(cfg) = &config.event_service else { return Ok(None) };
     let service = EventService::new(&cfg.service, &lookups::lookup_config(&host.config))?;
     let bytes_max = usize::try_from(cfg.batch_bytes_max).unwrap_or(usize::MAX);
-    Ok(Some(Outlet::start(service, bytes_max, Arc::clone(&spec.metrics), Arc::clone(&host.clock), reports)))
+    Ok(Some(EventOutlet::start(service, bytes_max, Arc::clone(&spec.metrics), Arc::clone(&host.clock), reports)))
 }
 
 fn consumer_config(config: &PipelineConfig) -> ConsumerConfig {

@@ -9,18 +9,22 @@
 
 pub mod admin;
 pub mod binding;
+pub mod brokerless;
+pub mod catalog;
 pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod consume;
 pub mod contract;
 pub mod control;
+pub mod event_files;
+pub mod event_outlet;
 pub mod inspect;
 pub mod job;
 pub mod launch;
 pub mod metrics;
 pub mod orders;
-pub mod outlet;
 pub mod partition;
 pub mod pipeline;
 pub mod reference;

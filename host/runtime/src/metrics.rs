@@ -10,7 +10,7 @@ mod guest;
 mod lookups;
 mod process;
 
-use crate::outlet::PostOutcome;
+use crate::event_outlet::PostOutcome;
 use crate::telemetry::{PluginLogRate, plugin_lines};
 use bounded::WordCounters;
 pub(crate) use families::ALL as FAMILIES;

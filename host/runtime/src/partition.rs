@@ -557,6 +557,11 @@ impl RecordPath {
         }
     }
 
+    /// Whether nothing is on its way, and nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.jobs.is_empty() && self.partitions.values().all(|partition| partition.backlog.is_empty())
+    }
+
     /// The partitions that are owned now.
     pub fn owned(&self) -> Vec<TopicPartition> {
         self.partitions.keys().cloned().collect()

@@ -6,8 +6,9 @@ mod versions;
 
 pub use versions::{Change, NewVersion, Tuning};
 
+use crate::brokerless::{Intake, Outlet};
+use crate::event_outlet::EventOutlet;
 use crate::job::{Finished, VersionId};
-use crate::outlet::Outlet;
 use crate::partition::{Batch, Destination, RecordPath, Refused, Until};
 use crate::spec::PipelineSpec;
 use crate::worker::Message;
@@ -17,8 +18,8 @@ use millrace_flow::outcome::Failure;
 use millrace_flow::progress::{PluginDigest, Progress, ProgressError};
 use millrace_flow::record::TopicPartition;
 use millrace_kafka::commit::PartitionProgress;
-use millrace_kafka::consumer::{Acknowledgement, Assignment, Consumer, SourceEvent};
-use millrace_kafka::delivery::{Delivery, DeliveryError, DeliveryEvent, Unit};
+use millrace_kafka::consumer::{Acknowledgement, Assignment, SourceEvent};
+use millrace_kafka::delivery::{DeliveryError, DeliveryEvent, Unit};
 use millrace_kafka::error::KafkaError;
 use millrace_platform::build_error_event;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -88,13 +89,13 @@ pub struct Pipeline {
     /// What the workers finished.
     pub results: Receiver<Vec<Finished>>,
     /// Reads the inputs.
-    pub consumer: Consumer,
+    pub consumer: Intake,
     /// What the consumer says.
     pub source: Receiver<SourceEvent>,
     /// Writes the outputs and commits progress.
-    pub delivery: Delivery,
+    pub delivery: Outlet,
     /// Posts the outputs, where they go to an event service; error events and progress go to Kafka all the same.
-    pub outlet: Option<Outlet>,
+    pub event_outlet: Option<EventOutlet>,
     /// What became of them.
     pub reports: Receiver<DeliveryEvent>,
     /// The wall clock.
@@ -140,6 +141,8 @@ struct State {
     leaving: Vec<Leaving>,
     /// Set once the pipeline is to end.
     stopping: bool,
+    /// Set once there is nothing more to read.
+    exhausted: bool,
     /// A unit that the producer had no room for.
     refused: Option<Unit>,
     /// A unit that the event service had no room for.
@@ -188,6 +191,7 @@ impl Pipeline {
         let mut state = State {
             leaving: Vec::new(),
             stopping: false,
+            exhausted: false,
             refused: None,
             refused_by_service: None,
             uncommitted: FxHashMap::default(),
@@ -283,6 +287,9 @@ impl Pipeline {
         self.dispatch()?;
         self.deliver(state);
         self.post(state)?;
+        if state.exhausted && !state.stopping && self.path.is_idle() {
+            self.begin_stop(state);
+        }
         self.leave(state, now);
         self.look_whether_drained(state);
         if now >= state.next_commit {
@@ -353,7 +360,7 @@ impl Pipeline {
 
     /// Hands outputs to the event service, where they go there.
     fn post(&mut self, state: &mut State) -> Result<(), PipelineError> {
-        let Some(outlet) = &self.outlet else { return Ok(()) };
+        let Some(outlet) = &self.event_outlet else { return Ok(()) };
         if let Some(why) = outlet.refusal() {
             return Err(PipelineError::EventService(why));
         }
@@ -451,6 +458,7 @@ impl Pipeline {
                 self.spec.metrics.source_trouble();
                 tracing::warn!(pipeline = self.spec.name, %error, "Kafka has trouble; the consumer goes on trying.");
             }
+            SourceEvent::Exhausted => state.exhausted = true,
             SourceEvent::Fatal(error) => return Err(error.into()),
             SourceEvent::Stopped => return Err(PipelineError::Gone("consumer")),
         }
@@ -571,7 +579,7 @@ impl Pipeline {
         for unit in state.refused.iter_mut().chain(&mut state.refused_by_service) {
             self.path.recall(unit);
         }
-        if let Some(outlet) = &self.outlet {
+        if let Some(outlet) = &self.event_outlet {
             outlet.recall(self.path.orphans());
         }
         self.publish_status(state);

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 /// The exit code of a host that was told twice to end: 128 + SIGTERM, as a shell would report it.
 const EXIT_AT_ONCE: i32 = 143;
@@ -35,20 +35,35 @@ impl Signals {
     }
 }
 
-/// Waits for the signal that stops the host, then for its pipelines.
+/// Waits for the signal that stops the host, then for its pipelines; or for pipelines that all come to an end by
+/// themselves.
 pub async fn wait(mut signals: Signals, stop: watch::Sender<bool>, pipelines: &mut JoinSet<()>) {
-    let name = signals.next().await;
+    let name = loop {
+        tokio::select! {
+            biased;
+            name = signals.next() => break name,
+            ended = pipelines.join_next() => match ended {
+                None => return tracing::info!("Everything was read."),
+                Some(ended) => tell(ended),
+            },
+        }
+    };
     tracing::info!(signal = name, "Stopping. A second signal ends at once.");
     stop.send_replace(true);
     loop {
         tokio::select! {
             ended = pipelines.join_next() => match ended {
                 None => return,
-                Some(Err(error)) => tracing::error!(%error, "A pipeline's task ended in a fault."),
-                Some(Ok(())) => {}
+                Some(ended) => tell(ended),
             },
             name = signals.next() => end_at_once(name),
         }
+    }
+}
+
+fn tell(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "A pipeline's task ended in a fault.");
     }
 }
 

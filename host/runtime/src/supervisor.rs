@@ -241,7 +241,8 @@ async fn keep_running(host: Arc<Host>, id: PipelineId, config: watch::Receiver<P
     loop {
         let started = tokio::time::Instant::now();
         let Err(error) = run_guarded(&host, id, config.clone()).await else {
-            host.health.stopped(&name, "stopped with the host");
+            let why = if *host.stop.borrow() { "stopped with the host" } else { "everything was read" };
+            host.health.stopped(&name, why);
             return;
         };
         if started.elapsed() > BACKOFF_RESET {

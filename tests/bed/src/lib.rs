@@ -10,6 +10,7 @@
 pub mod api;
 pub mod enrichment;
 pub mod event_gate;
+pub mod event_streams;
 pub mod events;
 pub mod host;
 pub mod real;

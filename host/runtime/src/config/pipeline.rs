@@ -1,6 +1,7 @@
 //! `pipelines[]`: one plugin with its streams, settings, grants and limits. What can only be known once the plugin is
 //! loaded is checked in `binding.rs`.
 
+use super::brokerless::{self, BrokerlessConfig};
 use super::declared::{self, Declared, Named};
 use super::http::{self, OutletConfig};
 use super::limits::{self, PipelineLimits};
@@ -30,6 +31,8 @@ pub struct PipelineConfig {
     pub delivery: DeliveryConfig,
     /// Which events run one after the other.
     pub order: OrderConfig,
+    /// What it has in place of Kafka. None: Kafka at both ends.
+    pub brokerless: Option<BrokerlessConfig>,
     /// The cluster that is read.
     pub cluster: ClusterConfig,
     /// The cluster that is written.
@@ -179,7 +182,12 @@ pub(super) fn read(
     let name = section
         .parsed(key("name", "The pipeline's name, in metrics, logs and every `meta.id`."), NAME, name)
         .required();
-    let (cluster, output_cluster) = read_clusters(section, clusters);
+    let brokerless = brokerless::read(section);
+    let kafka = match &brokerless {
+        None => read_kafka(section, clusters, group(&name, declared)),
+        Some(_) => KafkaEnds::none(&name),
+    };
+    let is_brokerless = brokerless.is_some();
     let event_service = section.section(
         key("event_service", "An event service (EventGate) that takes the outputs. Error events go to Kafka."),
         http::read_event_service,
@@ -195,15 +203,18 @@ pub(super) fn read(
         order: section
             .word(key("order", "Which events run one after the other: those of a key, or of a partition."), ORDERS)
             .or(OrderConfig::Key, "key"),
-        cluster,
-        output_cluster,
-        group: section
-            .text(key("group", "The consumer group; no two pipelines may share one."))
-            .or(group(&name, declared), "millrace.<name>, or <name>.<data_centre>.000"),
-        start: read_start(section),
+        brokerless,
+        cluster: kafka.cluster,
+        output_cluster: kafka.output_cluster,
+        group: kafka.group,
+        start: kafka.start,
         inputs: section
             .named(key("inputs", "The streams that feed the plugin's inputs, by the input's name."), |name, section| {
-                read_input(name, section, declared)
+                let input = read_input(name, section, declared);
+                if !is_brokerless {
+                    return input;
+                }
+                InputConfig { topics: brokerless::topics(&input.stream, input.topics), ..input }
             })
             .into_iter()
             .collect(),
@@ -224,10 +235,45 @@ pub(super) fn read(
             .section(key("lookups", "What the plugin may ask; without it, nothing."), read_grant)
             .unwrap_or_default(),
         limits: section.defaults(key("limits", "What the pipeline may hold and how long it may take."), limits::read),
+        compression: kafka.compression,
+        name,
+    }
+}
+
+/// What a pipeline says of Kafka.
+struct KafkaEnds {
+    cluster: ClusterConfig,
+    output_cluster: ClusterConfig,
+    group: String,
+    start: StartPosition,
+    compression: Compression,
+}
+
+impl KafkaEnds {
+    /// What stands in where there is no Kafka. Nobody connects to it.
+    fn none(pipeline: &str) -> Self {
+        Self {
+            cluster: ClusterConfig::plain(""),
+            output_cluster: ClusterConfig::plain(""),
+            group: format!("millrace.{pipeline}"),
+            start: StartPosition::Earliest,
+            compression: Compression::None,
+        }
+    }
+}
+
+fn read_kafka(section: &Section<'_>, clusters: &BTreeMap<String, ClusterConfig>, group: String) -> KafkaEnds {
+    let (cluster, output_cluster) = read_clusters(section, clusters);
+    KafkaEnds {
+        cluster,
+        output_cluster,
+        group: section
+            .text(key("group", "The consumer group; no two pipelines may share one."))
+            .or(group, "millrace.<name>, or <name>.<data_centre>.000"),
+        start: read_start(section),
         compression: section
             .word(key("compression", "How outputs are compressed."), COMPRESSIONS)
             .or(Compression::Snappy, "snappy"),
-        name,
     }
 }
 

@@ -186,7 +186,7 @@ fn read_ca_file(section: &Section<'_>) -> Option<std::path::PathBuf> {
 }
 
 /// Reads one repository: a folder must be there, an address must be plain.
-fn repository(folder: &Path, text: &str) -> Result<Repository, String> {
+pub(crate) fn repository(folder: &Path, text: &str) -> Result<Repository, String> {
     if text.starts_with("http://") || text.starts_with("https://") {
         let base = address(text).map_err(|expected| format!("{expected}, found `{}`", without_password(text)))?;
         return Ok(Repository::Http(base.trim_end_matches('/').to_owned()));
@@ -208,7 +208,7 @@ fn without_password(text: &str) -> String {
 }
 
 /// Checks an address of a document: nothing secret in it, because it is shown.
-fn address(text: &str) -> Result<String, String> {
+pub(super) fn address(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("http://").or(text.strip_prefix("https://")).unwrap_or_default();
     let plain = !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['#', '@', ' ', '\\']);
     if plain {

@@ -4,6 +4,7 @@ use super::HostConfig;
 use super::pipeline::PipelineConfig;
 use super::reader::Section;
 use std::collections::HashMap;
+use std::path::Path;
 
 /// Reports every breach.
 pub(crate) fn check(section: &Section<'_>, config: &HostConfig) {
@@ -12,9 +13,24 @@ pub(crate) fn check(section: &Section<'_>, config: &HostConfig) {
     for (index, pipeline) in config.pipelines.iter().enumerate() {
         topics(section, index, pipeline);
         reprocess(section, config, index, pipeline);
+        brokerless(section, index, pipeline);
         grants(section, config, index, pipeline);
     }
+    folders(section, config);
     loops(section, config);
+}
+
+/// No two pipelines write into one folder: each would take the other's position for its own.
+fn folders(section: &Section<'_>, config: &HostConfig) {
+    let mut first: HashMap<&Path, usize> = HashMap::new();
+    for (index, pipeline) in config.pipelines.iter().enumerate() {
+        let Some(brokerless) = &pipeline.brokerless else { continue };
+        let earlier = *first.entry(&brokerless.folder).or_insert(index);
+        if earlier != index {
+            let problem = format!("pipelines[{earlier}] writes into the same folder");
+            section.pipeline_mistake(index, &["sink", "file", "dir"], problem, "give each pipeline its own");
+        }
+    }
 }
 
 /// No two pipelines share `what`.
@@ -35,6 +51,15 @@ fn unique(
             let problem = format!("pipelines[{earlier}] has the same {what}, `{}`", value(pipeline));
             section.pipeline_mistake(index, &[key], problem, "give each pipeline its own");
         }
+    }
+}
+
+/// A pipeline without Kafka has nothing that needs it.
+fn brokerless(section: &Section<'_>, index: usize, pipeline: &PipelineConfig) {
+    let has = [("event_service", pipeline.event_service.is_some()), ("reprocess", pipeline.reprocess.is_some())];
+    for (name, _) in has.iter().filter(|(_, is_there)| *is_there && pipeline.brokerless.is_some()) {
+        let problem = "this section means something with Kafka only".to_owned();
+        section.pipeline_mistake(index, &[name], problem, "remove it, or `source` and `sink`");
     }
 }
 
@@ -128,7 +153,9 @@ fn covers(known: &str, wanted: &str) -> bool {
 fn loops(section: &Section<'_>, config: &HostConfig) {
     let pipelines = &config.pipelines;
     let feeds = |from: usize, to: usize| match (pipelines.get(from), pipelines.get(to)) {
-        (Some(from), Some(to)) if from.output_cluster == to.cluster && from.event_service.is_none() => {
+        (Some(from), Some(to))
+            if from.brokerless.is_none() && from.event_service.is_none() && from.output_cluster == to.cluster =>
+        {
             let read = |topic: &String| to.inputs.values().any(|input| input.topics.contains(topic));
             from.outputs.values().any(|output| read(&output.topic))
         }

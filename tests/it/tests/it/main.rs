@@ -8,8 +8,10 @@
 )]
 
 mod bad_input;
+mod brokerless;
 mod chaos;
 mod concealed;
+mod consume;
 mod contained;
 mod contract;
 mod declared;

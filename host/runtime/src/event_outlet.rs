@@ -1,4 +1,4 @@
-//! Outputs that go to an event service (EventGate) instead of Kafka: [`Outlet`] takes the same units as `kafka::Delivery` and
+//! Outputs that go to an event service (EventGate) instead of Kafka: [`EventOutlet`] takes the same units as `kafka::Delivery` and
 //! reports on the same channel. Error events are no business of it: they are always written to Kafka.
 //!
 //! One task posts one batch at a time, in order; the next one leaves when every event of the last is answered for. A batch
@@ -46,7 +46,7 @@ impl Recalled {
 }
 
 /// Writes outputs to an event service. Dropping it gives up what the service has not answered for.
-pub struct Outlet {
+pub struct EventOutlet {
     units: mpsc::Sender<Unit>,
     recalled: Recalled,
     /// Why the service does not serve us, once it said so.
@@ -54,7 +54,7 @@ pub struct Outlet {
     task: JoinHandle<()>,
 }
 
-impl Outlet {
+impl EventOutlet {
     /// Starts the task. `bytes_max` is the most bytes of a batch.
     pub fn start(
         service: EventService,
@@ -78,7 +78,7 @@ impl Outlet {
     /// Hands over a unit without progress.
     ///
     /// # Errors
-    /// [`QueueFull`] when there is no room for it, or nobody takes it any more: see [`Outlet::refusal`].
+    /// [`QueueFull`] when there is no room for it, or nobody takes it any more: see [`EventOutlet::refusal`].
     pub fn deliver(&self, unit: Unit) -> Result<(), QueueFull> {
         self.units.try_send(unit).map_err(|error| match error {
             TrySendError::Full(unit) | TrySendError::Closed(unit) => QueueFull(unit),
@@ -97,7 +97,7 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
+impl Drop for EventOutlet {
     fn drop(&mut self) {
         self.task.abort();
     }

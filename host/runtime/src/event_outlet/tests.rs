@@ -26,7 +26,7 @@ type Answer = fn(&[String]) -> (u16, Value);
 type Posts = Arc<Mutex<Vec<Vec<String>>>>;
 
 struct Scene {
-    outlet: Outlet,
+    outlet: EventOutlet,
     reports: Receiver<DeliveryEvent>,
     posts: Posts,
 }
@@ -58,7 +58,7 @@ async fn scene(script: Vec<Answer>, bytes_max: usize) -> Scene {
     let service = EventService::new(&cfg, &LookupConfig::default()).unwrap();
     let (report_to, reports) = mpsc::channel(16);
     let metrics = HostMetrics::new().unwrap().pipeline("enrich");
-    let outlet = Outlet::start(service, bytes_max, metrics, Arc::new(Wall), report_to);
+    let outlet = EventOutlet::start(service, bytes_max, metrics, Arc::new(Wall), report_to);
     Scene { outlet, reports, posts }
 }
 
