@@ -34,5 +34,6 @@ pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};
 pub use projection::Projection;
 pub use schema::{Invalid, Presence, Schema, SchemaError, SchemaUri, SchemaUriError, SchemaVersion, Violation};
 pub use streams::{
-    DataCentre, ReadScope, StreamMistake, StreamSettings, StreamsConfig, StreamsError, TOPIC_PREFIXES, TopicsError,
+    ContestedTopic, DataCentre, ReadScope, StreamMistake, StreamSettings, StreamsConfig, StreamsError, TOPIC_PREFIXES,
+    TopicsError,
 };

@@ -23,7 +23,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 use std::fmt;
 
-/// A version of a schema, compiled once. Reads any number of events at once.
+/// A version of a schema, compiled once and then only read: threads share it.
 pub struct Schema {
     uri: SchemaUri,
     document: Value,
@@ -40,10 +40,11 @@ impl fmt::Debug for Schema {
 impl Schema {
     /// Compiles `text`, the materialised schema that a repository has for `uri`, in YAML or JSON.
     ///
-    /// It is a schema of draft 7, whatever its `$schema` says. Nested `$id`s mean nothing. `date-time` and the other
-    /// formats of draft 7 are asserted as their RFCs say, because consumers parse them; `uri` and `uri-reference` are as
-    /// lenient as the platform's gateway, which lets in page titles that are not percent-encoded. Integers are taken by
-    /// value (`1.0` is one) and by their digits, however large. Other numbers are compared with bounds as doubles.
+    /// It is a schema of draft 7, whatever its `$schema` says. Nested `$id`s mean nothing. Formats are asserted: `date-time`
+    /// and most others as their RFCs say, because consumers parse them and the gateway takes all of these too; `uri` and
+    /// `uri-reference` only as strictly as the platform's gateway (AJV's defaults), which lets in page titles that are not
+    /// percent-encoded: an event that carries such a `meta.uri` on must not fail for it. Integers are taken by value (`1.0`
+    /// is one) and by their digits, however large. Other numbers are compared with bounds as doubles.
     ///
     /// # Errors
     /// See [`SchemaError`]: too large, not readable, a `$ref` left in it, another schema than `uri` names, not a schema.
@@ -95,15 +96,31 @@ impl Schema {
         shape::presence(&self.document, pointer.tokens())
     }
 
+    /// Cuts an event down to this schema and checks what is left: what every emission goes through.
+    ///
+    /// The same as [`Schema::project`] and then [`Schema::validate`], but cheaper: a valid event has nothing to be cut, so
+    /// only one that is not valid as it is gets a second look.
+    ///
+    /// # Errors
+    /// The first few rules that the event breaks even when cut.
+    pub fn conform(&self, document: &Document) -> Result<Projected, Invalid> {
+        if self.is_valid(document) {
+            return Ok(Projected { document: document.clone(), dropped: Vec::new() });
+        }
+        let projected = self.project(document);
+        self.validate(&projected.document).map(|()| projected)
+    }
+
     /// Checks an event, in place: nothing is copied, and a body of which the schema says only that it is text is not read.
     ///
     /// # Errors
     /// The first few rules that it breaks.
     pub fn validate(&self, document: &Document) -> Result<(), Invalid> {
-        if self.validator.is_valid(Instance::Value(document.root())) {
-            return Ok(());
-        }
-        Err(Invalid::explain(&self.validator, document))
+        if self.is_valid(document) { Ok(()) } else { Err(Invalid::explain(&self.validator, document)) }
+    }
+
+    fn is_valid(&self, document: &Document) -> bool {
+        self.validator.is_valid(Instance::Value(document.root()))
     }
 
     /// Cuts an event down to what this schema knows, so that one of a newer version becomes one of this.

@@ -33,6 +33,7 @@ pub struct StreamsConfig {
 #[derive(Clone, Debug)]
 pub struct StreamSettings {
     name: String,
+    line: usize,
     /// A stream whose name is a regular expression stands for all streams that it matches.
     pattern: Option<Pattern>,
     topics: Vec<String>,
@@ -105,24 +106,38 @@ impl StreamsConfig {
         self.streams.iter().filter(move |stream| stream.has_topic(topic))
     }
 
-    /// Topics that several streams list as theirs, each with the streams' names: events of the one would be read as those
-    /// of the other. What a pattern matches beside a name is no such thing: the name comes first.
-    pub fn contested_topics(&self) -> Vec<(&str, Vec<&str>)> {
-        let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    /// Topics that several streams have: events of the one would be read as those of the other. What a pattern matches
+    /// beside a name is no such thing: the name comes first.
+    pub fn contested_topics(&self) -> Vec<ContestedTopic<'_>> {
+        let mut owners: BTreeMap<&str, Vec<&StreamSettings>> = BTreeMap::new();
         for stream in self.streams.iter().filter(|stream| !stream.is_pattern()) {
             for topic in &stream.topics {
-                owners.entry(topic).or_default().push(&stream.name);
+                owners.entry(topic).or_default().push(stream);
             }
         }
-        owners.retain(|_, streams| streams.len() > 1);
-        owners.into_iter().collect()
+        let contested = owners.into_iter().filter(|(_, streams)| streams.len() > 1);
+        contested.map(|(topic, streams)| ContestedTopic { topic, streams }).collect()
     }
+}
+
+/// A topic that several streams have.
+#[derive(Clone, Debug)]
+pub struct ContestedTopic<'s> {
+    /// The topic.
+    pub topic: &'s str,
+    /// The streams, two at least, in the order of the source.
+    pub streams: Vec<&'s StreamSettings>,
 }
 
 impl StreamSettings {
     /// Its name; `/.../` for a pattern.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The line of the source where its settings begin, from 1.
+    pub fn line(&self) -> usize {
+        self.line
     }
 
     /// Whether it stands for all streams that its name, a regular expression, matches.

@@ -17,7 +17,17 @@ mod error_event;
 mod model;
 #[path = "platform/project.rs"]
 mod project;
+#[path = "platform/real_schemas.rs"]
+mod real_schemas;
 #[path = "platform/real_streams.rs"]
 mod real_streams;
 #[path = "platform/sample.rs"]
 mod sample;
+#[path = "platform/schema.rs"]
+mod schema;
+#[path = "platform/schema_agreement.rs"]
+mod schema_agreement;
+#[path = "platform/schema_model.rs"]
+mod schema_model;
+#[path = "platform/schema_project.rs"]
+mod schema_project;

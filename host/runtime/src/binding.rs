@@ -34,7 +34,8 @@ pub fn mismatches(pipeline: &PipelineConfig, describe: &Describe) -> Vec<Mismatc
     names("outputs", "output", pipeline.outputs.keys(), describe.outputs.keys(), &mut found);
     for (name, output) in &pipeline.outputs {
         let title = describe.outputs.get(name).and_then(|described| described.schema.as_deref());
-        if let Some(title) = title.filter(|title| !has_title(&output.schema, title)) {
+        let is_written = !output.schema.is_empty();
+        if let Some(title) = title.filter(|title| is_written && !has_title(&output.schema, title)) {
             let problem =
                 format!("the plugin makes events of the schema {title}, and the stream has {}", output.schema);
             found.push(Mismatch::new(&["outputs", name, "schema"], problem, "name a version of the plugin's schema"));

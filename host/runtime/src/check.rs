@@ -1,5 +1,5 @@
-//! `millrace check`: everything that can be known without running. First the file and the declared streams; then, if they
-//! make sense, its plugins and schemas, and with `--online` its clusters and topics. All that is found is told at once.
+//! `millrace check`: everything that can be known without running. The file and the declared streams, plugins and
+//! schemas; then, if all that makes sense, settings, and with `--online` clusters and topics. All that is found is told at once.
 
 use crate::binding::mismatches;
 use crate::config::{HostConfig, Mistake, Mistakes, PipelineConfig, Source, show_size};
@@ -32,16 +32,20 @@ pub enum Reach {
 /// # Errors
 /// Every mistake that was found.
 pub fn check(file: &Path, reach: Reach) -> Result<HostConfig, Mistakes> {
-    let (config, source) = HostConfig::load_with_source(file)?;
-    let mut check = Check { source, list: Vec::new() };
+    let (config, source, list) = HostConfig::load_as_far_as_it_goes(file)?;
+    let mut check = Check { source, is_whole: list.is_empty(), list };
     check.plugins(&config);
-    check.schemas(&config);
-    check.memory(&config);
-    if reach == Reach::Online {
+    if !config.schemas.repositories.is_empty() {
+        check.schemas(&config);
+    }
+    if check.is_whole {
+        check.memory(&config);
+    }
+    if check.is_whole && reach == Reach::Online {
         check.clusters(&config);
     }
     let mut list = check.list;
-    list.sort_by_key(|mistake| mistake.position);
+    list.sort_by(|one, other| (&one.file, one.position).cmp(&(&other.file, other.position)));
     if list.is_empty() { Ok(config) } else { Err(Mistakes { file: file.to_owned(), list }) }
 }
 
@@ -63,6 +67,9 @@ pub fn as_json(file: &Path, result: &Result<HostConfig, Mistakes>) -> serde_json
 
 struct Check {
     source: Source,
+    /// Whether the file had no mistake. Where it had, placeholders stand in: names and schemas can be compared all the
+    /// same, but not settings, memory and Kafka.
+    is_whole: bool,
     list: Vec<Mistake>,
 }
 
@@ -86,7 +93,8 @@ impl Check {
             Ok(engine) => engine,
             Err(error) => return self.mistake(&["plugins", "cache_dir"], error.to_string(), "correct the directory"),
         };
-        for (index, pipeline) in config.pipelines.iter().enumerate() {
+        let is_named = |(_, pipeline): &(usize, &PipelineConfig)| !pipeline.plugin.as_os_str().is_empty();
+        for (index, pipeline) in config.pipelines.iter().enumerate().filter(is_named) {
             self.plugin(&engine, index, pipeline);
         }
     }
@@ -109,7 +117,9 @@ impl Check {
             let keys: Vec<&str> = mismatch.keys.iter().map(String::as_str).collect();
             self.pipeline_mistake(index, &keys, mismatch.problem, &mismatch.remedy);
         }
-        if let Err(error) = plugin.try_settings(&pipeline.settings.to_string(), &pipeline.limits.plugin) {
+        if self.is_whole
+            && let Err(error) = plugin.try_settings(&pipeline.settings.to_string(), &pipeline.limits.plugin)
+        {
             let remedy = "correct the settings; `millrace inspect` shows their schema";
             self.pipeline_mistake(index, &["settings"], error.to_string(), remedy);
         }

@@ -123,10 +123,19 @@ impl HostConfig {
     /// # Errors
     /// Every mistake in it.
     pub fn load_with_source(file: &Path) -> Result<(Self, Source), Mistakes> {
+        let (config, source, list) = Self::load_as_far_as_it_goes(file)?;
+        if list.is_empty() { Ok((config, source)) } else { Err(Mistakes { file: file.to_owned(), list }) }
+    }
+
+    /// The same with the mistakes beside it; placeholders stand where they are.
+    ///
+    /// # Errors
+    /// The file is no YAML, so there is nothing but that.
+    pub(crate) fn load_as_far_as_it_goes(file: &Path) -> Result<(Self, Source, Vec<Mistake>), Mistakes> {
         let mut source = Source { root: read_tree(file)?, streams: None };
-        let (config, streams) = source.read(file)?;
+        let (config, streams, list) = source.read(file);
         source.streams = streams;
-        Ok((config, source))
+        Ok((config, source, list))
     }
 
     /// The same for a host that runs: where the declared streams are still those of `source`, they are not fetched, so an
@@ -158,15 +167,16 @@ impl Source {
     /// # Errors
     /// Every mistake in it.
     pub fn read_again(&self, file: &Path) -> Result<HostConfig, Mistakes> {
-        self.read(file).map(|(config, _streams)| config)
+        let (config, _streams, list) = self.read(file);
+        if list.is_empty() { Ok(config) } else { Err(Mistakes { file: file.to_owned(), list }) }
     }
 
-    fn read(&self, file: &Path) -> Result<(HostConfig, Option<Arc<Streams>>), Mistakes> {
+    fn read(&self, file: &Path) -> (HostConfig, Option<Arc<Streams>>, Vec<Mistake>) {
         let desk = Desk::reading(file.parent().unwrap_or(Path::new("")));
         let known = self.streams.clone();
-        let read = Section::read(&desk, String::new(), Some(&self.root), |section| read_host(section, file, known));
-        let list = desk.into_mistakes();
-        if list.is_empty() { Ok(read) } else { Err(Mistakes { file: file.to_owned(), list }) }
+        let (config, streams) =
+            Section::read(&desk, String::new(), Some(&self.root), |section| read_host(section, file, known));
+        (config, streams, desk.into_mistakes())
     }
 
     /// The position of the deepest of `keys` that was written, and all of them as a path. An item of a list goes by its
@@ -243,7 +253,8 @@ fn read_host(section: &Section<'_>, file: &Path, known: Option<Arc<Streams>>) ->
     let known = known.filter(|known| source.as_ref() == Some(known.source()));
     let opened = known.or_else(|| registry::open(section, source.clone()?));
     let config_of_streams = opened.as_ref().map(|streams| streams.current());
-    let declared = Declared { streams: config_of_streams.as_deref(), here: data_centre.as_ref() };
+    let here_is_wrong = section.has("data_centre") && data_centre.is_none();
+    let declared = Declared { streams: config_of_streams.as_deref(), here: data_centre.as_ref(), here_is_wrong };
     let pipelines_doc =
         key("pipelines", "The pipelines: one plugin each, with its streams, settings, grants and limits.");
     let pipelines = section.list(pipelines_doc, |pipeline| pipeline::read(pipeline, &clusters, declared));

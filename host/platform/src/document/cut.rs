@@ -45,7 +45,7 @@ pub enum Reason {
 }
 
 pub(super) fn cut(document: &Document, shape: &Shape) -> Projected {
-    let mut cutter = Cutter { dropped: Vec::new() };
+    let mut cutter = Cutter { dropped: Vec::new(), path: String::new() };
     let document = match cutter.value(document.root(), shape, &Path::Root) {
         None => document.clone(),
         Some(root) => {
@@ -70,9 +70,13 @@ impl Path<'_> {
             Self::Name(before, name) => {
                 before.write(out);
                 out.push('/');
-                let cut =
-                    name.char_indices().nth(NAME_CHARS_MAX).map_or(*name, |(end, _)| name.get(..end).unwrap_or(name));
-                out.push_str(&cut.replace('~', "~0").replace('/', "~1"));
+                for char in name.chars().take(NAME_CHARS_MAX) {
+                    match char {
+                        '~' => out.push_str("~0"),
+                        '/' => out.push_str("~1"),
+                        char => out.push(char),
+                    }
+                }
             }
             Self::Any(before) => {
                 before.write(out);
@@ -84,6 +88,8 @@ impl Path<'_> {
 
 struct Cutter {
     dropped: Vec<Dropped>,
+    /// The path that is written; kept, so that its memory is.
+    path: String,
 }
 
 impl Cutter {
@@ -146,21 +152,29 @@ impl Cutter {
 
     /// Counts a member that goes, at `place` within `object`.
     fn drop_one(&mut self, place: &Path<'_>, object: &Path<'_>, reason: Reason) {
-        let mut path = String::new();
-        place.write(&mut path);
-        let is_known = |dropped: &Dropped, path: &str| dropped.path == path && dropped.reason == reason;
-        if self.dropped.len() >= PLACES_MAX && !self.dropped.iter().any(|dropped| is_known(dropped, &path)) {
-            path.clear();
-            Path::Any(object).write(&mut path);
+        self.path.clear();
+        place.write(&mut self.path);
+        let mut known = self.position(reason);
+        if known.is_none() && self.dropped.len() >= PLACES_MAX {
+            self.path.clear();
+            Path::Any(object).write(&mut self.path);
+            known = self.position(reason);
         }
-        match self.dropped.iter_mut().find(|dropped| is_known(dropped, &path)) {
+        match known.and_then(|at| self.dropped.get_mut(at)) {
             Some(dropped) => dropped.count += 1,
-            None => self.dropped.push(Dropped { path, reason, count: 1 }),
+            None => self.dropped.push(Dropped { path: self.path.clone(), reason, count: 1 }),
         }
+    }
+
+    /// Where the path that is written was dropped before.
+    fn position(&self, reason: Reason) -> Option<usize> {
+        self.dropped.iter().position(|dropped| dropped.reason == reason && dropped.path == self.path)
     }
 }
 
 /// The members of `object` before the one at `at`.
 fn members_before(object: Value<'_>, at: usize) -> Vec<Member> {
-    object.members().take(at).map(|(key, value)| key.member(value.to_part())).collect()
+    let mut members = Vec::with_capacity(object.members().count());
+    members.extend(object.members().take(at).map(|(key, value)| key.member(value.to_part())));
+    members
 }

@@ -105,6 +105,8 @@ fn problem(error: &ValidationError<'_>, value: Value<'_>) -> String {
         ValidationErrorKind::Pattern { pattern } => format!("{} does not match {}", value(), cut(pattern)),
         ValidationErrorKind::Minimum { limit } => format!("{} is less than {limit}", value()),
         ValidationErrorKind::Maximum { limit } => format!("{} is more than {limit}", value()),
+        ValidationErrorKind::ExclusiveMinimum { limit } => format!("{} is not more than {limit}", value()),
+        ValidationErrorKind::ExclusiveMaximum { limit } => format!("{} is not less than {limit}", value()),
         ValidationErrorKind::MinLength { limit } => format!("{} has less than {limit} characters", value()),
         ValidationErrorKind::MaxLength { limit } => format!("{} has more than {limit} characters", value()),
         _ => other(error),

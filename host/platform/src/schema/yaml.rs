@@ -67,6 +67,7 @@ impl Builder {
                 self.look_at_levels(levels(&value))?;
                 self.add(value, 0)
             }
+            Event::DocumentStart(_) if self.root.is_some() => Err("a second YAML document begins here".to_owned()),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
                 Ok(())
             }
@@ -133,7 +134,6 @@ impl Builder {
                 Some(key) => drop(members.insert(key, value)),
                 None => return Err("a key must be text".to_owned()),
             },
-            None if self.root.is_some() => return Err("a second YAML document begins here".to_owned()),
             None => self.root = Some(value),
         }
         Ok(())

@@ -105,6 +105,7 @@ impl Reader<'_> {
             schema_title: self.title(settings),
             destination_event_service: self.text(settings, "destination_event_service"),
             raw: merged(own, default),
+            line: line_of(self.text, own.offset().unwrap_or(0)),
             name,
         })
     }

@@ -157,9 +157,9 @@ fn a_wrong_stream_keeps_nobody_from_the_others() {
 fn a_topic_of_two_streams_is_found() {
     let config = config(json!({ "page.v1": {}, "mine": { "topics": ["eqiad.mine", "codfw.page.v1"] } }));
     let contested = config.contested_topics();
-    let [(topic, streams)] = contested.as_slice() else { panic!("{contested:?}") };
-    assert_eq!(*topic, "codfw.page.v1");
-    assert_eq!(streams.len(), 2);
+    let [contested] = contested.as_slice() else { panic!("{contested:?}") };
+    assert_eq!(contested.topic, "codfw.page.v1");
+    assert_eq!(contested.streams.len(), 2);
 }
 
 #[test]

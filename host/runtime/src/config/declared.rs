@@ -10,12 +10,16 @@ pub(super) struct Declared<'a> {
     /// None: nothing is declared, so pipelines say everything themselves.
     pub(super) streams: Option<&'a StreamsConfig>,
     pub(super) here: Option<&'a DataCentre>,
+    /// Whether a data centre was written that is none: what follows from that need not be told.
+    pub(super) here_is_wrong: bool,
 }
 
 impl Declared<'_> {
-    /// The declaration of the stream `name`, which the section's key `stream` names.
-    pub(super) fn stream(&self, section: &Section<'_>, name: &str) -> Option<StreamSettings> {
-        let streams = self.streams?;
+    /// The declaration of the stream `name`, which the section's key `stream` names. None where there is none, and where
+    /// what was written is no name.
+    pub(super) fn stream(&self, section: &Section<'_>, stream: &Named) -> Option<StreamSettings> {
+        let streams = self.streams.filter(|_| !stream.is_wrong)?;
+        let name = &*stream.name;
         let found = streams.get(name);
         if found.is_none() && !name.is_empty() {
             let names: Vec<&str> = streams.names().collect();
@@ -109,6 +113,9 @@ impl Declared<'_> {
     }
 
     fn cannot_tell(&self, section: &Section<'_>, declared: &StreamSettings, error: &TopicsError, key: &str) {
+        if self.here_is_wrong {
+            return;
+        }
         let remedy = match error {
             TopicsError::DataCentreUnknown { .. } => format!("set `data_centre`, or name `{key}` here"),
             TopicsError::NoneOfDataCentre { .. } | TopicsError::Several { .. } => format!("name `{key}` here"),
@@ -122,6 +129,10 @@ impl Declared<'_> {
         let Some(declared) = declared else { return };
         match declared.schema_title() {
             Some(expected) if expected == title => {}
+            Some(expected) if key == "stream" => {
+                let problem = format!("events of `{}` are of the schema `{expected}`, not `{title}`", declared.name());
+                section.mistake(key, problem, "name a stream that is declared for them");
+            }
             Some(expected) => {
                 let problem = format!("`{title}` is another schema than the stream's, whose title is `{expected}`");
                 section.mistake(key, problem, "name the stream's schema, or another stream");
@@ -132,6 +143,14 @@ impl Declared<'_> {
             }
         }
     }
+}
+
+/// The name of a stream, as a section says it.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) name: String,
+    /// What was written was no name, and this one stands in.
+    pub(super) is_wrong: bool,
 }
 
 /// The declared key fields, as names with JSON Pointers.

@@ -58,9 +58,11 @@ impl fmt::Display for Mistakes {
             writeln!(f, "{file}{separator}{mistake}")?;
         }
         let file = self.file.display();
+        let others =
+            if self.list.iter().any(|mistake| mistake.file.is_some()) { " and the files that it names" } else { "" };
         match self.list.len() {
-            1 => write!(f, "1 mistake in {file}"),
-            count => write!(f, "{count} mistakes in {file}"),
+            1 => write!(f, "1 mistake in {file}{others}"),
+            count => write!(f, "{count} mistakes in {file}{others}"),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! loaded is checked in `binding.rs`.
 
 use super::brokerless::{self, BrokerlessConfig};
-use super::declared::{self, Declared};
+use super::declared::{self, Declared, Named};
 use super::http;
 use super::limits::{self, PipelineLimits};
 use super::mediawiki::{DOMAINS, domain_pattern};
@@ -282,10 +282,17 @@ fn group(name: &str, declared: Declared<'_>) -> String {
     }
 }
 
+/// The name of a section's stream: what is written, else `otherwise`, which the reference shows as `shown`.
+fn read_stream(section: &Section<'_>, doc: &'static str, otherwise: &str, shown: &'static str) -> Named {
+    let written = section.parsed(key("stream", doc), STREAM, topic_name).optional(shown);
+    let is_wrong = written.is_none() && section.has("stream");
+    Named { name: written.unwrap_or_else(|| otherwise.to_owned()), is_wrong }
+}
+
 fn read_input(name: &str, section: &Section<'_>, declared: Declared<'_>) -> InputConfig {
-    let stream =
-        section.parsed(key("stream", "The stream's name."), STREAM, topic_name).or(name.to_owned(), "the input's name");
+    let stream = read_stream(section, "The stream's name.", name, "the input's name");
     let settings = declared.stream(section, &stream);
+    let stream = stream.name;
     let written = section
         .texts(key("topics", "The topics behind the stream, one per data centre as a rule."), TOPICS, |topic| {
             topic_name(topic).map(drop)
@@ -317,10 +324,9 @@ fn read_input(name: &str, section: &Section<'_>, declared: Declared<'_>) -> Inpu
 }
 
 fn read_output(name: &str, section: &Section<'_>, declared: Declared<'_>) -> OutputConfig {
-    let stream = section
-        .parsed(key("stream", "The stream's name: `meta.stream` of every output."), STREAM, topic_name)
-        .or(name.to_owned(), "the output's name");
+    let stream = read_stream(section, "The stream's name: `meta.stream` of every output.", name, "the output's name");
     let settings = declared.stream(section, &stream);
+    let stream = stream.name;
     let topic = section
         .parsed(key("topic", "The topic that is written."), "name of a topic", topic_name)
         .optional("the declared one of this data centre, else that of the stream's name");
@@ -346,9 +352,11 @@ fn read_errors(section: &Section<'_>, pipeline: &str, declared: Declared<'_>) ->
     let default_stream = format!("{}.error", pipeline.replace('-', "_"));
     let errors = key("errors", "The stream of error events: one for every event that cannot be worked on.");
     section.defaults(errors, |section| {
-        let stream =
-            section.parsed(key("stream", "The stream's name."), STREAM, topic_name).or(default_stream, "<name>.error");
+        let mut stream = read_stream(section, "The stream's name.", &default_stream, "<name>.error");
+        // A pipeline without a name has been told so.
+        stream.is_wrong |= pipeline.is_empty();
         let settings = declared.stream(section, &stream);
+        let stream = stream.name;
         declared.title_fits(section, settings.as_ref(), "stream", "error");
         let topic = section
             .parsed(key("topic", "The topic that is written."), "name of a topic", topic_name)

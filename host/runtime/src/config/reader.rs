@@ -65,11 +65,6 @@ impl Desk {
         self.mistakes.borrow_mut().push(mistake);
     }
 
-    /// Whether there is no file: only what is declared matters.
-    pub(crate) fn is_documenting(&self) -> bool {
-        self.documenting
-    }
-
     /// What was found, in the order of the lines; that of other files comes last.
     pub(crate) fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
@@ -118,7 +113,17 @@ pub(crate) struct Section<'a> {
 impl<'a> Section<'a> {
     /// Reads `node` as a section by `read`, then reports what nobody asked for.
     pub(crate) fn read<T>(desk: &'a Desk, path: String, node: Option<&'a Node>, read: impl FnOnce(&Self) -> T) -> T {
-        let position = node.map_or(Position::default(), |node| node.position);
+        Self::read_at(desk, path, (Position::default(), node), read)
+    }
+
+    /// The same with the position that counts where there is no node.
+    fn read_at<T>(
+        desk: &'a Desk,
+        path: String,
+        (otherwise, node): (Position, Option<&'a Node>),
+        read: impl FnOnce(&Self) -> T,
+    ) -> T {
+        let position = node.map_or(otherwise, |node| node.position);
         if let Some(node) = node.filter(|node| !node.is_empty() && !matches!(node.value, Value::Mapping(_))) {
             let problem = format!("expected a section with keys, found {}", node.describe());
             desk.mistake(node.position, &path, problem, "write its keys below it, indented");
@@ -205,7 +210,7 @@ impl<'a> Section<'a> {
     /// A section whose keys all have defaults: it is read even where it is absent.
     pub(crate) fn defaults<T>(&self, key: Key, read: impl FnOnce(&Section<'a>) -> T) -> T {
         let node = self.child(key, "section");
-        Section::read(self.desk, self.path_of(key.name), node, read)
+        Section::read_at(self.desk, self.path_of(key.name), (self.position, node), read)
     }
 
     /// A section whose keys are names of the operator's choice, each with a section of its own.

@@ -2,11 +2,13 @@
 //! `registry`'s business; what a pipeline makes of its streams' declarations is in `declared`.
 
 use super::Mistake;
+use super::kinds::text_of;
 use super::quantity::show_duration;
 use super::reader::{Section, key};
+use super::tree::Value;
 use crate::registry::streams::StreamsReadError;
 use crate::registry::{Repository, SchemasConfig, Streams, StreamsOrigin, StreamsSource, wait_for};
-use millrace_platform::{DataCentre, StreamMistake, StreamsError};
+use millrace_platform::{ContestedTopic, DataCentre, StreamMistake, StreamSettings, StreamsError};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,13 +90,9 @@ pub(super) fn open(section: &Section<'_>, source: StreamsSource) -> Option<Arc<S
     match (opened, origin) {
         (Ok(streams), origin) => {
             let config = streams.current();
-            for (topic, owners) in config.contested_topics() {
-                // What others declare to the API is theirs to correct; the streams that pipelines use are looked at there.
-                if let Some(path) = &origin {
-                    let problem = format!("the topic `{topic}` belongs to several streams: {}", owners.join(", "));
-                    let remedy = "leave it to one of them: events of the one would be read as those of the other";
-                    section.desk.mistake_elsewhere(in_file(path, 0, "streams", problem, remedy));
-                }
+            // What others declare to the API is theirs to correct; the streams that pipelines use are looked at there.
+            if let Some(path) = &origin {
+                config.contested_topics().iter().for_each(|topic| contested(section, path, topic));
             }
             Some(Arc::new(streams))
         }
@@ -120,6 +118,19 @@ pub(super) fn open(section: &Section<'_>, source: StreamsSource) -> Option<Arc<S
     }
 }
 
+/// A topic of several streams: told of those whose name it does not have, or else of the later ones.
+fn contested(section: &Section<'_>, path: &Path, topic: &ContestedTopic<'_>) {
+    let is_named_so = |stream: &&StreamSettings| topic.topic.ends_with(stream.name());
+    let rightful = topic.streams.iter().copied().find(is_named_so).or(topic.streams.first().copied());
+    let Some(rightful) = rightful else { return };
+    for stream in topic.streams.iter().filter(|stream| stream.name() != rightful.name()) {
+        let key = format!("streams.{}.topics", stream.name());
+        let problem = format!("the topic `{}` is one of the stream `{}`", topic.topic, rightful.name());
+        let remedy = "leave it to one of them: events of the one would be read as those of the other";
+        section.desk.mistake_elsewhere(in_file(path, stream.line(), &key, problem, remedy));
+    }
+}
+
 fn of_stream(path: &Path, mistake: &StreamMistake) -> Mistake {
     let StreamMistake { stream, key, line, problem, remedy } = mistake;
     let below = |name: &str| if name.is_empty() { String::new() } else { format!(".{name}") };
@@ -136,20 +147,19 @@ fn in_file(path: &Path, line: usize, key: &str, problem: String, remedy: &str) -
 /// Reads `schemas`.
 pub(super) fn read_schemas(section: &Section<'_>) -> SchemasConfig {
     const KIND: &str = "list of folders (paths or file:// addresses) and http(s):// addresses";
-    let repositories = section
-        .texts(
-            key(
-                "repositories",
-                "Where schemas are, in the order in which they are asked: what stands before `/title/version`.",
-            ),
-            KIND,
-            |text| repository(&section.desk.folder, text).map(drop),
-        )
-        .required();
-    if section.has("repositories") && repositories.is_empty() && !section.desk.is_documenting() {
-        section.mistake("repositories", "there is no repository", "name one, like `schemas/jsonschema`");
-    }
-    let repositories = repositories.iter().filter_map(|text| repository(&section.desk.folder, text).ok()).collect();
+    let doc = "Where schemas are, in the order in which they are asked: what stands before `/title/version`.";
+    let repositories = section.value(key("repositories", doc), KIND, |node| {
+        let Value::List(items) = &node.value else { return Err(format!("expected {KIND}, found {}", node.describe())) };
+        let read = |item| repository(&section.desk.folder, &text_of(item, KIND)?);
+        let (good, wrong): (Vec<_>, Vec<_>) = items.iter().map(read).partition(Result::is_ok);
+        let wrong: Vec<String> = wrong.into_iter().filter_map(Result::err).collect();
+        match (wrong.is_empty(), good.is_empty()) {
+            (false, _) => Err(wrong.join("; ")),
+            (true, true) => Err("there is no repository".to_owned()),
+            (true, false) => Ok(good.into_iter().flatten().collect()),
+        }
+    });
+    let repositories = repositories.required();
     SchemasConfig {
         repositories,
         cache_dir: section
@@ -178,14 +188,23 @@ fn read_ca_file(section: &Section<'_>) -> Option<std::path::PathBuf> {
 /// Reads one repository: a folder must be there, an address must be plain.
 pub(crate) fn repository(folder: &Path, text: &str) -> Result<Repository, String> {
     if text.starts_with("http://") || text.starts_with("https://") {
-        return address(text).map(|base| Repository::Http(base.trim_end_matches('/').to_owned()));
+        let base = address(text).map_err(|expected| format!("{expected}, found `{}`", without_password(text)))?;
+        return Ok(Repository::Http(base.trim_end_matches('/').to_owned()));
     }
     let path = text.strip_prefix("file://").unwrap_or(text);
     if path.contains("://") || path.is_empty() {
-        return Err("expected a folder, a file:// or an http(s):// address".to_owned());
+        return Err(format!("expected a folder, a file:// or an http(s):// address, found `{text}`"));
     }
     let path = folder.join(path.trim_end_matches('/'));
     if path.is_dir() { Ok(Repository::Folder(path)) } else { Err(format!("there is no folder {}", path.display())) }
+}
+
+/// An address with a password in it, so that it can be shown.
+fn without_password(text: &str) -> String {
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
+        _ => text.to_owned(),
+    }
 }
 
 /// Checks an address of a document: nothing secret in it, because it is shown.

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 /// How long it is remembered that a schema cannot be had, so that those who ask together wait for one answer.
 const FAILURE_KEPT: Duration = Duration::from_secs(30);
 
-/// What stands behind a schema's URI in a repository: older ones have it without an ending, all have YAML, some JSON.
-const ENDINGS: [&str; 3] = ["", ".yaml", ".json"];
+/// What stands behind a schema's URI in a repository: all have YAML, older ones JSON. Without an ending it is a link to one
+/// of these, and the last resort: where links are not kept, such a file holds the name of the other and no schema.
+const ENDINGS: [&str; 3] = [".yaml", ".json", ""];
 
 /// Where schemas are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -197,7 +198,7 @@ impl Schemas {
             let Ok(files) = std::fs::read_dir(folder.join(title)) else { continue };
             let names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
             let version = |name: String| {
-                let stem = ENDINGS.iter().rev().find_map(|ending| name.strip_suffix(ending));
+                let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
                 SchemaVersion::parse(stem.unwrap_or(&name))
             };
             versions.extend(names.filter_map(version));

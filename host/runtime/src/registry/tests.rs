@@ -1,6 +1,7 @@
 //! Where declarations come from, what is kept of them, and what an outage of their servers does.
 
 use super::*;
+use crate::config::HostConfig;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -91,14 +92,15 @@ async fn the_first_repository_that_has_a_schema_wins() {
     let folder = tmp.path().join("folder");
     std::fs::create_dir_all(folder.join("mill/turn")).unwrap();
     std::fs::write(folder.join("mill/turn/1.0.0.yaml"), schema("/mill/turn/1.0.0", "folder")).unwrap();
+    std::fs::write(folder.join("mill/turn/1.0.0"), "1.0.0.yaml").unwrap();
     std::fs::write(folder.join("mill/turn/1.2.0"), schema("/mill/turn/1.2.0", "without ending")).unwrap();
     server.has("/mill/turn/1.0.0", &schema("/mill/turn/1.0.0", "server"));
-    server.has("/mill/turn/1.1.0.yaml", &schema("/mill/turn/1.1.0", "server's YAML"));
+    server.has("/mill/turn/1.1.0.json", &schema("/mill/turn/1.1.0", "server's"));
     let schemas = schemas(vec![Repository::Folder(folder), Repository::Http(server.start().await)], None);
     assert_eq!(get(&schemas, "/mill/turn/1.0.0").await, Ok("folder".to_owned()));
     assert_eq!(server.asked(), [""; 0]);
-    assert_eq!(get(&schemas, "/mill/turn/1.1.0").await, Ok("server's YAML".to_owned()));
-    assert_eq!(server.asked(), ["/mill/turn/1.1.0", "/mill/turn/1.1.0.yaml"]);
+    assert_eq!(get(&schemas, "/mill/turn/1.1.0").await, Ok("server's".to_owned()));
+    assert_eq!(server.asked(), ["/mill/turn/1.1.0.yaml", "/mill/turn/1.1.0.json"]);
     assert_eq!(get(&schemas, "/mill/turn/1.2.0").await, Ok("without ending".to_owned()));
     assert_eq!(
         get(&schemas, "/mill/turn/2.0.0").await,
@@ -119,7 +121,7 @@ async fn a_schema_is_fetched_once_and_outlives_its_server_and_this_process() {
     let first = schemas(repositories.clone(), Some(tmp.path()));
     assert_eq!(get(&first, "/mill/turn/1.0.0").await, Ok("JSON".to_owned()));
     assert_eq!(get(&first, "/mill/turn/1.0.0").await, Ok("JSON".to_owned()));
-    assert_eq!(server.asked().len(), 3);
+    assert_eq!(server.asked().len(), 2);
     server.goes_out();
     let second = schemas(repositories.clone(), Some(tmp.path()));
     assert_eq!(get(&second, "/mill/turn/1.0.0").await, Ok("JSON".to_owned()));
@@ -222,4 +224,57 @@ async fn a_file_must_be_right_as_a_whole() {
     assert!(streams.refresh().await.is_err());
     assert_eq!(streams.current().len(), 1);
     assert!(Streams::open(source).await.is_err());
+}
+
+/// A host whose pipeline takes everything from its streams' declarations.
+const HOST: &str = r#"
+data_centre: eqiad
+streams: { file: streams.json }
+schemas: { repositories: ["."] }
+kafka: { clusters: { main: { brokers: "127.0.0.1:9092" } } }
+pipelines:
+  - name: mill
+    plugin: host.yaml
+    cluster: main
+    start: earliest
+    inputs: { in: { stream: turn } }
+    outputs: { out: { stream: flour, schema: /mill/flour/1.0.0 } }
+"#;
+
+/// What is said of the pipeline when the declarations become `now`.
+#[track_caller]
+fn check_differences(now: &str, expected: &[&str]) {
+    let tmp = tempfile::tempdir().unwrap();
+    let (file, streams) = (tmp.path().join("host.yaml"), tmp.path().join("streams.json"));
+    std::fs::write(&file, HOST).unwrap();
+    let text = r#"{"streams": {"turn": {}, "flour": {"schema_title": "mill/flour"}, "mill.error": {"schema_title": "error"}}}"#;
+    std::fs::write(&streams, text).unwrap();
+    let (running, source) = HostConfig::load_with_source(&file).unwrap();
+    std::fs::write(&streams, now).unwrap();
+    assert_eq!(wait_for(source.streams().unwrap().refresh()).unwrap(), Ok(streams::Refreshed::Changed));
+    let wanted = source.read_again(&file).unwrap();
+    assert_eq!(
+        watch::differences(&running, &wanted),
+        [("mill", expected.iter().map(|&said| said.to_owned()).collect())]
+    );
+}
+
+#[test]
+fn what_is_declared_anew_is_told_and_changes_nothing_that_runs() {
+    check_differences(
+        r#"{"streams": {"turn": {"topics": ["eqiad.turns"], "schema_title": "mill/turn"},
+            "flour": {"schema_title": "mill/flour", "message_key_fields": {"mill": "mill"}},
+            "mill.error": {"schema_title": "error", "topic_prefixes": null}}}"#,
+        &[
+            "input in: topics eqiad.turns, not eqiad.turn",
+            "input in: another schema",
+            "output out: another key",
+            "errors: topic mill.error, not eqiad.mill.error",
+        ],
+    );
+    check_differences(
+        r#"{"streams": {"turn": {}, "flour": {"schema_title": "mill/flour"}, "mill.error": {"schema_title": "error"},
+            "bread": {}}}"#,
+        &[],
+    );
 }

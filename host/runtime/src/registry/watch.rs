@@ -3,37 +3,44 @@
 
 use super::{Freshness, Streams};
 use crate::config::{HostConfig, PipelineConfig};
-use crate::registry::streams::Refreshed;
 use crate::supervisor::Host;
 use std::sync::Arc;
 
 /// Runs until it is aborted, with the host. Without declared streams there is nothing to watch.
 pub async fn keep_watch(host: Arc<Host>) {
     let Some(streams) = host.source.streams().map(Arc::clone) else { return };
+    let mut told = streams.freshness();
     tell_first(&host, &streams);
+    let mut compared = streams.current();
     loop {
         tokio::time::sleep(streams.source().refresh).await;
-        let was = streams.freshness();
-        match streams.refresh().await {
-            Ok(Refreshed::Same) => {}
-            Ok(Refreshed::Changed) => {
-                tell_left_out(&streams);
-                let of_task = Arc::clone(&host);
-                let reading = tokio::task::spawn_blocking(move || compare(&of_task));
-                if let Err(fault) = reading.await {
-                    tracing::error!(%fault, "Comparing the declared streams with the pipelines ended in a fault.");
-                }
+        // How it went is its freshness. A SIGHUP may have read them too, so what is told and compared is kept here.
+        drop(streams.refresh().await);
+        let now = streams.freshness();
+        tell_freshness(&told, &now);
+        host.metrics.streams_old(now != Freshness::Fresh);
+        told = now;
+        let current = streams.current();
+        if !Arc::ptr_eq(&current, &compared) {
+            compared = current;
+            tell_left_out(&streams);
+            let of_task = Arc::clone(&host);
+            let comparing = tokio::task::spawn_blocking(move || compare(&of_task));
+            if let Err(fault) = comparing.await {
+                tracing::error!(%fault, "Comparing the declared streams with the pipelines ended in a fault.");
             }
-            Err(error) if was == Freshness::Fresh => {
-                tracing::warn!(%error, "The declared streams cannot be read again; what was read last is used.");
-            }
-            // It was told when it began.
-            Err(_) => {}
         }
-        if was != Freshness::Fresh && streams.freshness() == Freshness::Fresh {
-            tracing::info!("The declared streams can be read again.");
+    }
+}
+
+/// Says when an outage begins and ends, once.
+fn tell_freshness(was: &Freshness, now: &Freshness) {
+    match (was, now) {
+        (Freshness::Fresh, Freshness::Old { reason }) => {
+            tracing::warn!(reason, "The declared streams cannot be read again; what was read last is used.");
         }
-        host.metrics.streams_old(streams.freshness() != Freshness::Fresh);
+        (Freshness::Old { .. }, Freshness::Fresh) => tracing::info!("The declared streams can be read again."),
+        (Freshness::Fresh, Freshness::Fresh) | (Freshness::Old { .. }, Freshness::Old { .. }) => {}
     }
 }
 

@@ -13,6 +13,7 @@ mod chaos;
 mod concealed;
 mod consume;
 mod contained;
+mod declared;
 mod enrichment;
 mod group;
 mod hostile;

@@ -1,5 +1,6 @@
 //! How a host begins: where it starts, and what it says when something is wrong before the first record.
 
+use millrace_bed::enrichment::ANY_SCHEMA;
 use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::host::{free_address, millrace_binary};
 use millrace_flow::record::OutputRecord;
@@ -27,7 +28,7 @@ fn a_new_group_starts_at_the_time_that_is_asked_for() -> anyhow::Result<()> {
     /// 2026-02-03T04:05:06Z, in milliseconds.
     const START_MS: i64 = 1_770_091_506_000;
     let mut stage = Stage::set("started", "identity", 1, Duration::ZERO)?;
-    stage.enrichment.names = ("in", "out");
+    (stage.enrichment.names, stage.enrichment.schema) = (("in", "out"), ANY_SCHEMA);
     stage.enrichment.key.clear();
     stage.enrichment.start = "2026-02-03T04:05:06Z".to_owned();
     stage.feed_records((-5..5).map(|second| OutputRecord {
