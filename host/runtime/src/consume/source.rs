@@ -7,6 +7,7 @@ use crate::config::show_duration;
 use crate::event_files::EventFiles;
 use bytes::Bytes;
 use millrace_flow::clock::Clock as _;
+use millrace_flow::retry::RetryPolicy;
 use millrace_kafka::scan::{Scan, ScanEnd, ScanStart, Scanned};
 use millrace_lookup::event_source::{EventSource, EventSourceConfig, Said};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use tokio::runtime::Runtime;
 const EVENT_BYTES_MAX: usize = 20 << 20;
 /// How long a source is waited for before the caller has a look at its own affairs.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// Who waits at a terminal should not wait long for an address that is wrong: ten seconds or so.
+const RETRY: RetryPolicy = RetryPolicy { attempts_max: 5, base_ms: 1_000, cap_ms: 30_000 };
 /// How much later than the end of a range an event must be for the range to be over: topics are not in step.
 const SLACK_MS: i64 = 10_000;
 
@@ -56,6 +59,7 @@ pub(super) enum Source {
 
 /// A stream of Server-Sent Events that may have an end.
 pub(super) struct SseSource {
+    url: String,
     runtime: Runtime,
     events: EventSource,
     until_ms: Option<i64>,
@@ -80,10 +84,11 @@ impl Source {
                 let config = EventSourceConfig {
                     since_ms: since.and_then(|since| u64::try_from(since).ok()),
                     event_bytes_max: EVENT_BYTES_MAX,
-                    ..EventSourceConfig::new(url)
+                    retry: RETRY,
+                    ..EventSourceConfig::new(&url)
                 };
                 let events = EventSource::new(config, Arc::new(SystemClock))?;
-                Ok(Self::Sse(Box::new(SseSource { runtime, events, until_ms: until })))
+                Ok(Self::Sse(Box::new(SseSource { url, runtime, events, until_ms: until })))
             }
             Place::Files(paths) => Ok(Self::Files(EventFiles::new(paths, EVENT_BYTES_MAX))),
         }
@@ -125,7 +130,7 @@ impl Source {
 
 impl SseSource {
     fn next(&mut self) -> anyhow::Result<Step> {
-        let Self { runtime, events, until_ms } = self;
+        let Self { url, runtime, events, until_ms } = self;
         match runtime.block_on(async { tokio::time::timeout(PATIENCE, events.next()).await }) {
             Ok(Ok(Said::Event(event))) => {
                 let place = event.id.map_or_else(|| "an event".to_owned(), |id| format!("the event {id}"));
@@ -133,9 +138,11 @@ impl SseSource {
             }
             Ok(Ok(Said::Interrupted { reason, wait })) => {
                 let wait = show_duration(wait);
-                Ok(Step::Notice(format!("{reason}; connecting again in {wait}, behind the last event")))
+                Ok(Step::Notice(format!("{reason}; connecting again in {wait}")))
             }
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) => {
+                Err(anyhow::Error::new(error).context(format!("{url} cannot be read; check the address")))
+            }
             // A quiet stream whose time is over has no more of it.
             Err(_elapsed) => {
                 let now = i64::try_from(SystemClock.now_ms()).unwrap_or(i64::MAX);
