@@ -140,7 +140,9 @@ impl SseSource {
                 let wait = show_duration(wait);
                 Ok(Step::Notice(format!("{reason}; connecting again in {wait}")))
             }
-            Ok(Err(error)) => Err(anyhow::Error::new(error).context(format!("{url} cannot be read; check the address"))),
+            Ok(Err(error)) => {
+                Err(anyhow::Error::new(error).context(format!("{url} cannot be read; check the address")))
+            }
             // A quiet stream whose time is over has no more of it.
             Err(_elapsed) => {
                 let now = i64::try_from(SystemClock.now_ms()).unwrap_or(i64::MAX);
