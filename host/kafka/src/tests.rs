@@ -6,4 +6,5 @@ mod committing;
 mod consuming;
 mod delivering;
 mod pausing;
+mod scanning;
 mod settings;

@@ -41,10 +41,10 @@ pub(super) fn first(catalog: &Catalog, query: &str) -> String {
             "<section><h2>What flows where</h2>\n<div class=\"wide\" tabindex=\"0\">{svg}</div></section>\n"
         ));
     }
-    body.push_str(&format!("<section><h2>All streams</h2>\n<ul class=\"streams\">\n{rows}</ul></section>\n"));
     if !pipelines.is_empty() {
         body.push_str(&format!("<section><h2>Pipelines</h2>\n{pipelines}</section>\n"));
     }
+    body.push_str(&format!("<section><h2>All streams</h2>\n<ul class=\"streams\">\n{rows}</ul></section>\n"));
     body.push_str("<p class=\"foot\"><a href=\"/catalog.json\">All of this as JSON</a></p>\n</main>\n");
     page("Streams", &body)
 }

@@ -56,8 +56,8 @@ pub(super) fn read(section: &Section<'_>) -> Option<BrokerlessConfig> {
         }
     }
     let placeholder = || SourceConfig::Files { paths: Vec::new() };
-    let wanted = has_source && !section.desk.is_documenting();
-    wanted.then(|| BrokerlessConfig { source: source.unwrap_or_else(placeholder), folder: folder.unwrap_or_default() })
+    has_source
+        .then(|| BrokerlessConfig { source: source.unwrap_or_else(placeholder), folder: folder.unwrap_or_default() })
 }
 
 /// The topics that events of a stream may name, where nobody else gives them a topic: its own, and those of the platform's
@@ -78,14 +78,14 @@ fn read_source(section: &Section<'_>) -> Option<SourceConfig> {
     let sse = section.section(key("sse", "A stream of Server-Sent Events, as EventStreams sends them."), read_sse);
     match (section.has("file"), section.has("sse")) {
         (true, true) => section.mistake("sse", "there is `file` too", "remove one of the two"),
-        (false, false) if !section.desk.is_documenting() => {
+        (false, false) => {
             section.mistake(
                 "file",
                 "it is not said what is read",
                 "add `file: { paths: [...] }` or `sse: { url: ... }`",
             );
         }
-        _ => {}
+        (true, false) | (false, true) => {}
     }
     files.or(sse)
 }
@@ -97,8 +97,8 @@ fn read_files(section: &Section<'_>) -> SourceConfig {
         if path.is_file() { Ok(()) } else { Err(format!("there is no file {}", path.display())) }
     };
     let doc = "The files in their order, plain, gzip or Zstandard: JSON documents, one a line.";
-    let paths = section.texts(key("paths", doc), "list of files", is_there).required();
-    if section.has("paths") && paths.is_empty() {
+    let paths = section.texts(key("paths", doc), "list of files", is_there).required_or(vec![String::new()]);
+    if paths.is_empty() {
         section.mistake("paths", "there is no file", "name at least one");
     }
     SourceConfig::Files { paths: paths.iter().map(|path| section.desk.folder.join(path)).collect() }

@@ -54,11 +54,6 @@ impl Desk {
         Self { documenting: true, ..Self::default() }
     }
 
-    /// Whether keys are collected, and no file is read.
-    pub(crate) fn is_documenting(&self) -> bool {
-        self.documenting
-    }
-
     /// Takes a mistake down.
     pub(crate) fn mistake(&self, position: Position, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
         let (key, problem, remedy) = (key.to_owned(), problem.into(), remedy.into());

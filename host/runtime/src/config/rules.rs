@@ -24,7 +24,10 @@ pub(crate) fn check(section: &Section<'_>, config: &HostConfig) {
 fn folders(section: &Section<'_>, config: &HostConfig) {
     let mut first: HashMap<&Path, usize> = HashMap::new();
     for (index, pipeline) in config.pipelines.iter().enumerate() {
-        let Some(brokerless) = &pipeline.brokerless else { continue };
+        // One that was not said is a mistake of its own.
+        let Some(brokerless) = pipeline.brokerless.as_ref().filter(|one| !one.folder.as_os_str().is_empty()) else {
+            continue;
+        };
         let earlier = *first.entry(&brokerless.folder).or_insert(index);
         if earlier != index {
             let problem = format!("pipelines[{earlier}] writes into the same folder");

@@ -21,11 +21,11 @@ pub const EXAMPLES: &str = "Examples:
   millrace consume --file events.jsonl.gz --jq 'select(.page.namespace_id == 0)'
   zcat events.gz | millrace consume --file - | wc -l
 
-Without `--brokers`, `--config`, `--url` or `--file`, events come from Wikimedia's public EventStreams.
+Without --brokers, --config, --url or --file, events come from Wikimedia's public EventStreams.
 Kafka is read without a consumer group: nobody else is affected, and nothing is committed.
 
-Times are RFC 3339 (2026-01-01T00:00:00Z), or as long ago as 90s, 15min, 2h or 3d. Of records they are the
-time of the record, elsewhere that of the event (`meta.dt`, or `dt` if it is later).
+A TIME is a date like 2026-01-01T00:00:00Z, or how long ago it was: 90s, 15min, 2h, 3d.
+What is compared with it is the time of the Kafka record, elsewhere `meta.dt` or `dt`.
 
 Exit codes: 0 done, 1 failed, or something was invalid, 2 wrong usage.";
 

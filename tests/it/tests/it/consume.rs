@@ -4,9 +4,10 @@ use millrace_bed::event_streams::EventStreams;
 use millrace_bed::host::{millrace_binary, root};
 use millrace_flow::record::OutputRecord;
 use millrace_it::{Stage, kafka, record};
-use millrace_services::Topic;
+use millrace_services::{Listener, Topic};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -197,7 +198,7 @@ fn events_that_are_wrong_are_told_and_the_others_shown() -> anyhow::Result<()> {
 fn validation_tells_what_is_invalid() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("events.jsonl");
-    let good = json!({"$schema": "/test/any/1.0.0", "page": {"page_id": 1}});
+    let good = json!({"$schema": "/test/any/1.0.0", "meta": {"stream": "any"}, "page": {"page_id": 1}});
     let unknown = json!({"$schema": "/test/any/9.0.0"});
     let invalid = json!({"$schema": "/mediawiki/page/change/1.2.0", "dt": 7});
     std::fs::write(&file, format!("{good}\n{unknown}\n{invalid}\n{{}}\n"))?;
@@ -210,7 +211,7 @@ fn validation_tells_what_is_invalid() -> anyhow::Result<()> {
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 3, "{said}");
     assert!(lines[0].contains(":2: ") && lines[0].contains("1.0.0"), "{said}");
-    assert!(lines[1].contains(":3: ") && lines[1].contains("dt"), "{said}");
+    assert!(lines[1].contains(":3: ") && lines[1].contains("changelog_kind"), "{said}");
     assert!(lines[2].contains(":4: ") && lines[2].contains("$schema"), "{said}");
     Ok(())
 }
@@ -228,5 +229,39 @@ fn event_streams_are_read_on_when_connections_end() -> anyhow::Result<()> {
     let output = consume(&["nothing.v1", "--url", server.url()])?;
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("404: Unknown stream"), "{}", said(&output));
+    Ok(())
+}
+
+#[test]
+fn a_cluster_of_a_hosts_file_is_read_with_its_tls_and_password() -> anyhow::Result<()> {
+    let stage = Stage::set("secured", "identity", 1, Duration::ZERO)?;
+    stage.feed_records((0..3).map(|number| timed("secured.in", number)))?;
+    let kafka = kafka()?;
+    let (certificates, user) = (kafka.certificates().unwrap(), kafka.user().unwrap());
+    let password = stage.folder().join("password");
+    std::fs::write(&password, &user.password)?;
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600))?;
+    let secured = format!(
+        "kafka:\n  clusters:\n    secured: {{ brokers: \"{}\", tls: {{ ca_file: \"{}\" }}, sasl: {{ mechanism: SCRAM-SHA-512, \
+         username: {}, password_file: \"{}\" }} }}",
+        kafka.bootstrap_of(Listener::ScramTls),
+        certificates.authority.display(),
+        user.name,
+        password.display(),
+    );
+    let file = stage.folder().join("secured.yaml");
+    let yaml = stage.enrichment.yaml().replace("{admin}", "127.0.0.1:0");
+    std::fs::write(&file, yaml.replacen("kafka:\n  clusters:", &secured, 1))?;
+    let file = file.display().to_string();
+    check(&["secured.in", "--config", &file, "--cluster", "secured"], &[0, 1, 2]);
+    check(&["secured.in", "--config", &file, "--cluster", "main", "-n", "1"], &[0]);
+    for (arguments, words) in [
+        (vec!["secured.in", "--config", &file], "say which with `--cluster`"),
+        (vec!["secured.in", "--config", &file, "--cluster", "other"], "it has main, secured"),
+    ] {
+        let output = consume(&arguments)?;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output).contains(words), "{}", said(&output));
+    }
     Ok(())
 }
