@@ -79,7 +79,7 @@ impl EventFiles {
     ///
     /// # Errors
     /// See [`EventFileError`].
-    pub fn next(&mut self) -> Result<Option<Line>, EventFileError> {
+    pub fn next_line(&mut self) -> Result<Option<Line>, EventFileError> {
         loop {
             let Some(file) = &mut self.open else {
                 let Some(path) = self.waiting.pop_front() else { return Ok(None) };
@@ -167,7 +167,7 @@ mod tests {
         });
         let mut files = EventFiles::new(paths.collect::<Vec<_>>(), 10);
         let mut lines = Vec::new();
-        while let Some(line) = files.next()? {
+        while let Some(line) = files.next_line()? {
             lines.push((line.file_number, line.number, String::from_utf8(line.text.to_vec()).unwrap()));
         }
         Ok(lines)
@@ -212,6 +212,6 @@ mod tests {
         let cut = read(&[&whole[..whole.len() - 6]]).unwrap_err();
         assert!(matches!(cut, EventFileError::Read { .. }), "{cut}");
         let mut files = EventFiles::new([PathBuf::from("/nowhere/at/all")], 10);
-        assert!(files.next().unwrap_err().to_string().contains("/nowhere/at/all"));
+        assert!(files.next_line().unwrap_err().to_string().contains("/nowhere/at/all"));
     }
 }

@@ -130,7 +130,7 @@ fn open_ends(
     }
     let consumer = Consumer::start(consumer_config(config), sink)?;
     let delivery = Delivery::start(producer_config(config), Some(&consumer), reports)?;
-    Ok((Intake::Kafka(consumer), Outlet::Kafka(delivery)))
+    Ok((Intake::Kafka(consumer), Outlet::Kafka(Box::new(delivery))))
 }
 
 /// The limits that the pipeline's loop holds to.

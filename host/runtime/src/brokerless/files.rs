@@ -79,7 +79,7 @@ impl FileReader {
     fn batch(&mut self) -> (Vec<Record>, Result<End, KafkaError>) {
         let (mut records, mut bytes) = (Vec::new(), 0);
         while records.len() < BATCH_RECORDS_MAX && bytes < BATCH_BYTES {
-            let line = match self.files.next() {
+            let line = match self.files.next_line() {
                 Ok(Some(line)) => line,
                 Ok(None) => return (records, Ok(End::Reached)),
                 Err(error) => return (records, Err(told(&error))),

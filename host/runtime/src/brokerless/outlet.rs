@@ -24,7 +24,7 @@ const TAIL_BYTES: u64 = 64 << 10;
 /// What writes the outputs of a pipeline.
 pub enum Outlet {
     /// A producer.
-    Kafka(Delivery),
+    Kafka(Box<Delivery>),
     /// Files.
     Files(FileOutlet),
 }

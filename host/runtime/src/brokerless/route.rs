@@ -122,8 +122,11 @@ mod tests {
         Routes { inputs: vec![input("a.v1", &["a.v1"]), input("b.v1", &["b.v1", "codfw.b.v1"])] }
     }
 
+    /// Topic, partition and offset where they are known, key.
+    type Expected<'e> = (&'e str, Option<(i32, i64)>, Option<&'e str>);
+
     #[track_caller]
-    fn check(routes: &Routes, event: &'static str, expected: Result<(&str, Option<(i32, i64)>, Option<&str>), &str>) {
+    fn check(routes: &Routes, event: &'static str, expected: Result<Expected<'_>, &str>) {
         let document = Document::parse(Bytes::from_static(event.as_bytes()), &DecodeLimits::default()).ok();
         let routed = routes.route(document.as_ref());
         let routed = routed.map(|routed| {

@@ -110,7 +110,7 @@ impl Source {
                 }),
             }),
             Self::Sse(source) => source.next(),
-            Self::Files(files) => Ok(match files.next()? {
+            Self::Files(files) => Ok(match files.next_line()? {
                 None => Step::End,
                 Some(line) => Step::Event(Found {
                     place: format!("{}:{}", line.file.display(), line.number),
