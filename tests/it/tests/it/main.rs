@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod brokerless;
+mod catalog;
 mod chaos;
 mod concealed;
 mod consume;
