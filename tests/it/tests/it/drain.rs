@@ -28,19 +28,19 @@ fn revisions(stage: &Stage) -> anyhow::Result<Vec<u64>> {
 
 #[test]
 fn a_drained_pipeline_stands_where_it_was_told_until_it_may_go_on() -> anyhow::Result<()> {
-    let stage = Stage::set("drained", "page-content-change", 1, Duration::from_millis(5))?;
+    let stage = Stage::set("held", "page-content-change", 1, Duration::from_millis(5))?;
     let wiki = Wiki::numbered(0);
     let mut host = stage.start()?;
     let (done, printed) = order(&host, &["drain", "enrichment", "--until", "40", "--wait", "0"])?;
     assert!(done && printed.contains("enrichment: draining"), "{printed}");
     stage.feed(edits(&wiki, 2..=101))?;
     let (done, printed) = order(&host, &["drain", "enrichment", "--until", "40"])?;
-    assert!(done && printed.contains("drained; committed up to drained.in/0=40"), "{printed}");
+    assert!(done && printed.contains("drained; committed up to held.in/0=40"), "{printed}");
     assert_eq!(stage.committed()?.values().map(|progress| progress.prefix).collect::<Vec<_>>(), [40]);
     assert_eq!(stage.outputs()?.len(), 40);
     assert_eq!(host.metrics()?.sum("millrace_pipeline_drained", &[]), 1.0);
     let (done, printed) = order(&host, &["list", "--json"])?;
-    assert!(done && printed.contains("\"drained.in/0\": 40"), "{printed}");
+    assert!(done && printed.contains("\"held.in/0\": 40"), "{printed}");
 
     let (done, printed) = order(&host, &["resume", "enrichment"])?;
     assert!(done && printed.contains("enrichment: running"), "{printed}");

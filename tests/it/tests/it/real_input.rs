@@ -207,6 +207,8 @@ fn check_output(output: &Value, case: &Case) -> anyhow::Result<()> {
         expected["revision"]["content_slots"]["main"]["content_body"] = body.into();
     }
     expected["meta"] = output["meta"].clone();
+    // What the pinned version of the schema does not know does not leave.
+    expected.as_object_mut().context("no object")?.remove("field_of_tomorrow");
     ensure!(*output == expected, "differs:\n{output:.4000}\n{expected:.4000}");
     Ok(())
 }
