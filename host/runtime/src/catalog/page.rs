@@ -81,7 +81,8 @@ fn row(stream: &StreamEntry) -> String {
 fn pipeline(pipeline: &PipelineEntry) -> String {
     let link = |stream: &String| format!("<a href=\"/stream/{}\">{}</a>", segment(stream), escape(stream));
     let ports = |what: &str, port: &String, stream: &String| {
-        format!("<tr><th scope=\"row\">{what} {}</th><td>{}</td></tr>\n", escape(port), link(stream))
+        let (port, link) = (escape(port), link(stream));
+        format!("<tr><th scope=\"row\">{what}</th><td>{link}<br><small>as {port}</small></td></tr>\n")
     };
     let mut rows = String::new();
     if let Some(plugin) = &pipeline.plugin {
