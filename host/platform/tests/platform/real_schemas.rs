@@ -62,6 +62,29 @@ fn all_real_schemas_compile_and_know_their_examples() {
     eprintln!("{schemas} real schemas with {examples} examples");
 }
 
+/// Canary events as they are made: from the first example, with another `meta.domain` and `meta.stream` and no `meta.dt`
+/// (`CanaryEventProducer` of the platform's event utilities).
+#[test]
+fn canary_events_made_of_examples_are_known_as_such() {
+    let mut count = 0;
+    for schema in REPOSITORIES.into_iter().flat_map(all) {
+        let Some(example) = schema.examples().first() else { continue };
+        let mut canary = example.clone();
+        // Fragments are no schemas of events.
+        let Some(meta) = canary.get_mut("meta").and_then(Value::as_object_mut) else { continue };
+        meta.insert("domain".to_owned(), json!("canary"));
+        meta.insert("stream".to_owned(), json!("some.stream"));
+        meta.remove("dt");
+        let canary = document(&canary.to_string());
+        assert!(canary.facts().canary, "{}", schema.uri());
+        assert!(!document(&example.to_string()).facts().canary, "{}", schema.uri());
+        assert_eq!(canary.is_of(schema.title()), Ok(()), "{}", schema.uri());
+        count += 1;
+    }
+    let is_there = REPOSITORIES.into_iter().all(|name| repository(name).is_some());
+    assert!(!is_there || count >= 50, "{count} schemas have examples");
+}
+
 fn page_change(version: &str) -> Option<Schema> {
     let folder = repository("schemas-event-primary")?;
     let text = std::fs::read(folder.join("mediawiki/page/change").join(format!("{version}.yaml"))).unwrap();
