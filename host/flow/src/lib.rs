@@ -6,7 +6,8 @@
 //!
 //! In reading order: [`record`], [`clock`]; what a plugin says ([`blob`], [`lookup`], [`outcome`]); how much may be in
 //! flight ([`admission`]), in which order it runs ([`lane`]) and on which version ([`boundaries`]); what is settled
-//! ([`ledger`]) and how that is written down ([`progress`], [`sparse_set`]); what can go wrong ([`cause`]), how it is
+//! ([`ledger`]), how that is written down ([`progress`], [`sparse_set`], [`progress_record`]) and goes into transactions
+//! ([`transactions`]); what can go wrong ([`cause`]), how it is
 //! shown ([`display`]), when it is tried again ([`retry`]), and when so much goes wrong that no more is taken
 //! ([`failures`]).
 
@@ -26,6 +27,8 @@ pub mod ledger;
 pub mod lookup;
 pub mod outcome;
 pub mod progress;
+pub mod progress_record;
 pub mod record;
 pub mod retry;
 pub mod sparse_set;
+pub mod transactions;

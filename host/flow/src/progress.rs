@@ -140,6 +140,12 @@ pub enum ProgressError {
         /// The version found.
         found: u64,
     },
+    /// A record of a newer Millrace.
+    #[error("the progress record has version {found}, this host reads up to 1: run the newer Millrace that wrote it")]
+    NewerRecord {
+        /// The version found.
+        found: u64,
+    },
     /// Kept beside an offset that it was not written for.
     #[error(
         "the progress text was written for offset {written} but stands beside offset {committed}: \
