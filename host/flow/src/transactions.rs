@@ -76,14 +76,14 @@ impl<T> Gathering<T> {
         self.under_way = false;
     }
 
+    /// Whether results wait.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Whether nothing waits and nothing is under way.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && !self.under_way
-    }
-
-    /// Leaves the results that `keep` says.
-    pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
-        self.waiting.retain(keep);
     }
 }
 

@@ -6,22 +6,25 @@ pub mod lookups;
 pub mod version;
 
 use crate::brokerless::{self, Intake, Outlet};
-use crate::config::{OrderConfig, PipelineConfig};
+use crate::config::{DeliveryConfig, OrderConfig, PipelineConfig};
 use crate::event_outlet::EventOutlet;
 use crate::job::PipelineId;
 use crate::partition::{Destination, Order, PathLimits, RecordPath, ReprocessTopic};
 use crate::pipeline::{Pipeline, Status, Tuning};
+use crate::progress_topic;
 use crate::reload::file::PluginFile;
 use crate::reload::{self, Reloader};
 use crate::spec::PipelineSpec;
 use crate::supervisor::Host;
 use anyhow::{Context as _, bail};
 use millrace_flow::admission::AdmissionLimits;
+use millrace_flow::transactions::TransactionLimits;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::{ConsumerConfig, ProducerConfig};
 use millrace_kafka::consumer::{Consumer, SourceEvent};
 use millrace_kafka::delivery::{Delivery, DeliveryEvent};
 use millrace_kafka::mock::is_embedded;
+use millrace_kafka::transactional::{Transactions, TransactionsConfig};
 use millrace_lookup::EventService;
 use millrace_plugin::Plugin;
 use rustc_hash::FxHashMap;
@@ -75,7 +78,7 @@ pub async fn launch(
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
     let (report_to, reports) = mpsc::channel(REPORTS_MAX);
     let event_outlet = event_outlet(host, &config, &spec, report_to.clone())?;
-    let (consumer, delivery) = open_ends(host, &config, sink, report_to)?;
+    let (consumer, delivery) = open_ends(host, &config, &cluster_id, sink, report_to)?;
     let order = match config.order {
         OrderConfig::Key => Order::PerKey,
         OrderConfig::Partition => Order::PerPartition,
@@ -121,12 +124,24 @@ pub async fn launch(
 fn open_ends(
     host: &Host,
     config: &PipelineConfig,
+    cluster_id: &str,
     sink: mpsc::Sender<SourceEvent>,
     reports: mpsc::Sender<DeliveryEvent>,
 ) -> anyhow::Result<(Intake, Outlet)> {
     if let Some(brokerless) = &config.brokerless {
         let streams = host.source.streams().map(|streams| streams.current());
         return brokerless::open(config, brokerless, streams.as_deref(), &host.clock, sink, reports);
+    }
+    if let DeliveryConfig::ExactlyOnce { progress_topic } = &config.delivery {
+        let transactions = TransactionsConfig {
+            producer: producer_config(config),
+            pipeline: config.name.clone(),
+            cluster_id: cluster_id.to_owned(),
+            progress_topic: progress_topic.as_str().into(),
+        };
+        let transactions = Transactions::new(transactions, reports);
+        let consumer = Consumer::start_with(consumer_config(config), sink, transactions.clone())?;
+        return Ok((Intake::Kafka(consumer), Outlet::Transactions(transactions)));
     }
     let consumer = Consumer::start(consumer_config(config), sink)?;
     let delivery = Delivery::start(producer_config(config), Some(&consumer), reports)?;
@@ -135,13 +150,18 @@ fn open_ends(
 
 /// The limits that the pipeline's loop holds to.
 pub(crate) fn tuning(config: &PipelineConfig) -> Tuning {
-    let limits = &config.limits;
+    let (limits, interval) = (&config.limits, config.commit_interval());
+    let transactions = match &config.delivery {
+        DeliveryConfig::AtLeastOnce => None,
+        DeliveryConfig::ExactlyOnce { .. } => Some(TransactionLimits { interval, ..TransactionLimits::default() }),
+    };
     Tuning {
         path: PathLimits {
             admission: AdmissionLimits { bytes_max: limits.bytes_in_flight_max, open_max: limits.open_offsets_max },
             failures: limits.failures,
+            transactions,
         },
-        commit_interval: limits.commit_interval,
+        commit_interval: interval,
         drain_deadline: limits.drain_deadline,
     }
 }
@@ -180,6 +200,12 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
             if !is_embedded(&id) {
                 takes(&output, topic, bytes_max)?;
             }
+        }
+        if let DeliveryConfig::ExactlyOnce { progress_topic: topic } = &asked.delivery
+            && let Some((problem, remedy)) =
+                progress_topic::unfit(&output, &asked.output_cluster.brokers, topic, ASK_MS)?
+        {
+            bail!("{problem}; {remedy}");
         }
         anyhow::Ok(id)
     });

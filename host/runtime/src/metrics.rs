@@ -297,6 +297,8 @@ pub struct PipelineMetrics {
     commits: IntCounter,
     commit_failures: IntCounter,
     commit_seconds: Histogram,
+    aborted_outputs: IntCounter,
+    fenced: IntCounter,
     guest: Arc<GuestMetrics>,
     log_rate: PluginLogRate,
     consumer_before: Mutex<ClientStatistics>,
@@ -352,6 +354,8 @@ impl PipelineMetrics {
             commits: counter(&families::COMMITS),
             commit_failures: counter(&families::COMMIT_FAILURES),
             commit_seconds: seconds(&families::COMMIT_SECONDS),
+            aborted_outputs: counter(&families::ABORTED_OUTPUTS),
+            fenced: counter(&families::FENCED),
             guest: Arc::clone(&host.guest),
             log_rate: PluginLogRate::default(),
             consumer_before: Mutex::default(),
@@ -525,6 +529,16 @@ impl PipelineMetrics {
     /// A commit took this long.
     pub fn commit_took(&self, took: Duration) {
         self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A transaction was aborted that held this many outputs.
+    pub fn transaction_aborted(&self, outputs: usize) {
+        self.aborted_outputs.inc_by(u64::try_from(outputs).unwrap_or(u64::MAX));
+    }
+
+    /// Another producer took a partition over.
+    pub fn fenced(&self) {
+        self.fenced.inc();
     }
 
     /// A commit failed.

@@ -131,6 +131,10 @@ families! {
     SOURCE_TROUBLE = counter("millrace_source_trouble_total", PIPELINE, "Passing errors of the consumer.");
     COMMITS = counter("millrace_commits_total", PIPELINE, "Partitions whose progress was committed.");
     COMMIT_FAILURES = counter("millrace_commit_failures_total", PIPELINE, "Commits that failed and are done again.");
+    ABORTED_OUTPUTS = counter("millrace_aborted_outputs_total", PIPELINE,
+        "Outputs in transactions that were aborted: seen, and seen again, by readers of uncommitted records alone.");
+    FENCED = counter("millrace_fenced_partitions_total", PIPELINE,
+        "Partitions let go because another host's producer took them over.");
     COMMIT_SECONDS = seconds("millrace_commit_seconds", PIPELINE,
         "From handing progress over to knowing that it is committed.");
     WORKERS = gauge("millrace_workers", &[], "Threads that run plugins.");
