@@ -14,6 +14,7 @@ pub mod consumer;
 pub mod delivery;
 pub mod error;
 pub mod exclusive;
+pub mod failpoint;
 pub mod mock;
 pub mod range;
 pub mod reader;

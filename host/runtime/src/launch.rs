@@ -28,6 +28,7 @@ use millrace_kafka::transactional::{Transactions, TransactionsConfig};
 use millrace_lookup::EventService;
 use millrace_plugin::Plugin;
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -69,12 +70,13 @@ pub async fn launch(
     let config = wanted_config.borrow_and_update().clone();
     let file = PluginFile::watch(config.plugin.clone(), &host.files);
     let plugin = load(host, id, &config).await?;
-    let cluster_id = look_around(host, &config).await?;
+    let Surroundings { cluster_id, retention_ms } = look_around(host, &config).await?;
     let prepared = version::prepare(host, id, &config, plugin.clone(), &cluster_id).await?;
     let (results, finished) = mpsc::channel(RESULT_BATCHES_MAX);
     let spec = version::attach(host, prepared, &results).await?;
     host.plugins.runs(id, plugin.clone());
     host.metrics.plugin_runs(&config.name, &plugin);
+    spec.metrics.retentions(retention_ms);
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
     let (report_to, reports) = mpsc::channel(REPORTS_MAX);
     let event_outlet = event_outlet(host, &config, &spec, report_to.clone())?;
@@ -180,18 +182,31 @@ async fn load(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyh
     Ok(plugin)
 }
 
-/// Asks the clusters whether everything is there that the pipeline needs, off the I/O threads. Returns the id of the
-/// cluster that is read.
-async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<String> {
+/// What was found on the clusters.
+struct Surroundings {
+    /// The id of the cluster that is read.
+    cluster_id: String,
+    /// How long the topics that are read keep records, by topic; those that keep them for ever are not in it.
+    retention_ms: BTreeMap<String, i64>,
+}
+
+/// Asks the clusters whether everything is there that the pipeline needs, off the I/O threads.
+async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<Surroundings> {
     if config.brokerless.is_some() {
-        return Ok(brokerless::CLUSTER_ID.to_owned());
+        return Ok(Surroundings { cluster_id: brokerless::CLUSTER_ID.to_owned(), retention_ms: BTreeMap::new() });
     }
     let asked = config.clone();
     let asking = tokio::task::spawn_blocking(move || {
         let input = Cluster::connect(&asked.cluster)?;
         let id = input.id(ASK_MS)?;
+        let mut retention_ms = BTreeMap::new();
         for topic in asked.consumed() {
             need(&input, &asked.cluster.brokers, topic, MESSAGE_BYTES)?;
+            if !is_embedded(&id)
+                && let Some(kept_ms) = input.topic_settings(topic, ASK_MS)?.and_then(|settings| retention(&settings))
+            {
+                retention_ms.insert(topic.to_owned(), kept_ms);
+            }
         }
         let output = Cluster::connect(&asked.output_cluster)?;
         for (topic, bytes_max) in asked.written() {
@@ -207,13 +222,20 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
         {
             bail!("{problem}; {remedy}");
         }
-        anyhow::Ok(id)
+        anyhow::Ok(Surroundings { cluster_id: id, retention_ms })
     });
-    let id = asking.await.context("looking at the cluster ended in a fault")??;
-    if is_embedded(&id) && !host.allow_embedded_broker {
+    let found = asking.await.context("looking at the cluster ended in a fault")??;
+    if is_embedded(&found.cluster_id) && !host.allow_embedded_broker {
         bail!("this is the demo's embedded broker, which keeps no promise; an ordinary run needs a real Kafka");
     }
-    Ok(id)
+    Ok(found)
+}
+
+/// How long a topic keeps records, in milliseconds. None: for ever, or as long as nothing newer has the same key.
+fn retention(settings: &BTreeMap<String, String>) -> Option<i64> {
+    let deletes = settings.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
+    let kept_ms = settings.get("retention.ms")?.parse::<i64>().ok()?;
+    (deletes && kept_ms >= 0).then_some(kept_ms)
 }
 
 /// A topic that is missing is named, with the command that creates it; the host never makes one.

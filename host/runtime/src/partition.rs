@@ -93,6 +93,8 @@ pub struct Partition {
     under_way: Option<Sealed>,
     /// Whether nothing of it is started any more: it leaves.
     leaving: bool,
+    /// The offsets and timestamps of what was admitted, of which the oldest may be open.
+    admitted: VecDeque<(i64, i64)>,
     /// Since when there has been a backlog of which nothing was admitted.
     full_since: Option<Instant>,
     /// Whether the consumer was told to pause it, and when it was last told anything.
@@ -243,6 +245,7 @@ impl RecordPath {
                 held: BTreeMap::new(),
                 gathering: Gathering::default(),
                 under_way: None,
+                admitted: VecDeque::new(),
                 leaving: false,
                 full_since: None,
                 paused: false,
@@ -320,6 +323,7 @@ impl RecordPath {
                     metrics.swap_paused(now.saturating_duration_since(swapped));
                 }
                 let offset = record.offset;
+                partition.admitted.push_back((offset, record.timestamp_ms));
                 let Restored { record, reprocessed } = reprocessed::to_run(record, reprocess.as_ref());
                 if reprocessed > 0 {
                     metrics.reprocessed();

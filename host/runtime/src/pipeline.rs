@@ -22,6 +22,7 @@ use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::consumer::{Acknowledgement, Assignment, SourceEvent};
 use millrace_kafka::delivery::{DeliveryError, DeliveryEvent, Unit};
 use millrace_kafka::error::KafkaError;
+use millrace_kafka::failpoint::{self, Failpoint};
 use millrace_kafka::transactional::PARTITIONS_MAX;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
@@ -286,8 +287,9 @@ impl Pipeline {
     }
 
     /// Writes down how things stand.
-    fn observe(&self) {
+    fn observe(&mut self) {
         self.path.observe();
+        self.spec.metrics.oldest_open(&self.path.oldest_open(), self.clock.now_ms());
         self.observe_failures();
         if let Some(statistics) = self.consumer.statistics() {
             self.spec.metrics.consumer(&statistics);
@@ -366,7 +368,10 @@ impl Pipeline {
 
     fn on_source(&mut self, event: SourceEvent, state: &mut State) -> Result<(), PipelineError> {
         match event {
-            SourceEvent::Records(records) => self.path.poll(records, Instant::now()),
+            SourceEvent::Records(records) => {
+                failpoint::pass(Failpoint::Polled);
+                self.path.poll(records, Instant::now());
+            }
             SourceEvent::Assigned(assignments) => self.on_assigned(assignments, state)?,
             SourceEvent::Revoked { partitions, done } => {
                 self.path.stop_starting(Some(&partitions));

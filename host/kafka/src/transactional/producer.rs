@@ -5,6 +5,7 @@ use crate::config::{MessageTimeout, ProducerConfig};
 use crate::context::{lock, log_line};
 use crate::delivery::{DeliveryError, OutputFailure, is_too_large, native_record};
 use crate::error::KafkaError;
+use crate::failpoint::{self, Failpoint};
 use millrace_flow::record::{OutputRecord, TopicPartition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -89,12 +90,15 @@ impl TransactionalProducer {
         if let Err(error) = self.native.begin_transaction() {
             return self.unusable(&error);
         }
+        failpoint::pass(Failpoint::Begun);
         for (index, output) in (0..).zip(transaction.outputs.iter().chain([progress])) {
             if let Err((error, _)) = self.native.send(native_record(output, Box::new(index))) {
                 self.native.context().note(index, &output.topic, &error);
             }
             self.native.poll(Duration::ZERO);
+            failpoint::pass(Failpoint::Sending);
         }
+        failpoint::pass(Failpoint::Sent);
         let flushed = self.native.flush(PATIENCE);
         let failures = std::mem::take(&mut *lock(&self.native.context().failures));
         match (flushed, failures.is_empty()) {
@@ -105,10 +109,12 @@ impl TransactionalProducer {
     }
 
     fn commit(&self) -> Attempt {
+        failpoint::pass(Failpoint::Flushed);
         let deadline = Instant::now() + PATIENCE;
         let mut strained = false;
         loop {
-            let Err(error) = self.native.commit_transaction(CALL) else { return Attempt::Committed { strained } };
+            let committed = failpoint::during(Failpoint::Committing, || self.native.commit_transaction(CALL));
+            let Err(error) = committed else { return Attempt::Committed { strained } };
             match meaning(&error) {
                 Meaning::Again if Instant::now() < deadline => strained = true,
                 Meaning::Abort => return self.abort(KafkaError::native(&self.what, &error)),

@@ -35,19 +35,19 @@ impl Takeover {
     /// # Errors
     /// One of them cannot be taken over, and trying again does not help.
     pub(crate) fn poll(&mut self) -> Result<Option<Vec<Assignment>>, KafkaError> {
-        loop {
+        while self.done.len() < self.expected {
             match self.results.try_recv() {
                 Ok(taken) => self.done.push(taken?),
                 Err(TryRecvError::Empty) => return Ok(None),
-                // Whoever is through with its partition, or was told to let it go, says nothing more.
-                Err(TryRecvError::Disconnected) if self.done.len() < self.expected => {
+                // Whoever was told to let its partition go says nothing.
+                Err(TryRecvError::Disconnected) => {
                     let (what, message) =
                         ("taking partitions over".to_owned(), "they were let go meanwhile".to_owned());
                     return Err(KafkaError::Other { what, message });
                 }
-                Err(TryRecvError::Disconnected) => return Ok(Some(std::mem::take(&mut self.done))),
             }
         }
+        Ok(Some(std::mem::take(&mut self.done)))
     }
 }
 

@@ -5,6 +5,7 @@ use super::takeover::{TakenOver, assignment};
 use super::{Transaction, TransactionEvent, TransactionsConfig, stored};
 use crate::consumer::Assignment;
 use crate::delivery::DeliveryEvent;
+use crate::failpoint::{self, Failpoint};
 use bytes::Bytes;
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::{OutputRecord, TopicPartition};
@@ -80,6 +81,7 @@ impl Owner {
         while !self.is_released() {
             match producer.attempt(transaction, &progress) {
                 Attempt::Committed { strained } => {
+                    failpoint::pass(Failpoint::Committed);
                     *before = transaction.progress.clone();
                     self.tell(TransactionEvent::Committed(Arc::clone(transaction)));
                     return if strained { self.renew(producer) } else { Tenure::Goes(producer) };

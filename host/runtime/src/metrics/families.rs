@@ -126,6 +126,11 @@ families! {
         "Bytes that were fetched, those fetched again after a pause included.");
     FETCHED_RECORDS = counter("millrace_fetched_records_total", PIPELINE,
         "Records that were fetched, those fetched again after a pause included.");
+    LAG_SECONDS = gauge("millrace_lag_seconds", PARTITION,
+        "Age of the oldest record that was fetched and is not settled, by its Kafka timestamp; 0 if there is none.");
+    RETENTION_HEADROOM = gauge("millrace_retention_headroom_seconds", PARTITION,
+        "For how long the topic still keeps that record: its retention less the record's age. At 0 records may be lost. \
+         Topics that keep records for ever have none.");
     LAG = gauge("millrace_lag_records", PARTITION, "Records between what was handed out and the end of the partition.");
     REBALANCES = counter("millrace_rebalances_total", PIPELINE, "How often the consumer group was rebalanced.");
     SOURCE_TROUBLE = counter("millrace_source_trouble_total", PIPELINE, "Passing errors of the consumer.");

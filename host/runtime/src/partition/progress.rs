@@ -1,6 +1,8 @@
-//! Progress in at-least-once: what moved is committed behind its outputs, and again where that failed.
+//! How far partitions are. Progress in at-least-once: what moved is committed behind its outputs, and again where that
+//! failed.
 
-use super::RecordPath;
+use super::{Partition, RecordPath};
+use crate::metrics::OldestOpen;
 use millrace_flow::record::TopicPartition;
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::Unit;
@@ -39,5 +41,19 @@ impl RecordPath {
                 partition.uncommitted = true;
             }
         }
+    }
+
+    /// The oldest record of each partition that was polled and is not settled.
+    pub fn oldest_open(&mut self) -> Vec<OldestOpen> {
+        let oldest = |(name, partition): (&TopicPartition, &mut Partition)| {
+            let prefix = partition.ledger.prefix();
+            while partition.admitted.front().is_some_and(|(offset, _)| *offset < prefix) {
+                partition.admitted.pop_front();
+            }
+            let open = partition.admitted.front().map(|(_, timestamp_ms)| *timestamp_ms);
+            let waiting = partition.backlog.front().map(|waiting| waiting.record.timestamp_ms);
+            OldestOpen { partition: name.clone(), timestamp_ms: open.or(waiting) }
+        };
+        self.partitions.iter_mut().map(oldest).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Pipeline, PipelineError, State};
 use millrace_flow::record::TopicPartition;
+use millrace_kafka::failpoint::{self, Failpoint};
 use millrace_kafka::transactional::{NotOurs, PARTITIONS_MAX, Transaction, TransactionEvent};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ impl Pipeline {
                 if let Some(committed) = self.path.committed(&transaction, Instant::now()) {
                     self.spec.metrics.commit_took(committed.took);
                     self.spec.metrics.committed(1);
+                    failpoint::pass(Failpoint::Settled);
                     self.consumer.submit(committed.copy);
                 }
             }
