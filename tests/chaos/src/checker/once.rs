@@ -130,10 +130,10 @@ mod tests {
     #[test]
     fn an_event_that_is_missing_is_found() {
         let gone = |run: &mut Evidence, seen: &mut Vec<Sighting>| {
-            run.outputs.remove(3);
-            seen.remove(3);
+            run.outputs.remove(4);
+            seen.remove(4);
         };
-        check(gone, &[Breach::Lost(at(3)), Breach::CommittedTooEarly(at(3))]);
+        check(gone, &[Breach::Lost(at(4)), Breach::CommittedTooEarly(at(4))]);
     }
 
     #[test]
