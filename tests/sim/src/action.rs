@@ -31,6 +31,8 @@ pub(crate) enum Doing {
     Crash,
     Restart,
     Freeze,
+    /// It stands still for so long that the group gives it up.
+    Stall,
     Wake,
 }
 

@@ -7,6 +7,8 @@ pub enum Fact {
     Crash,
     /// A host stood still.
     Freeze,
+    /// A host went on after it had stood still.
+    Wake,
     /// The group gave a host up that lived.
     Expulsion,
     /// The group moved partitions.
@@ -69,9 +71,10 @@ pub enum Fact {
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Crash,
         Self::Freeze,
+        Self::Wake,
         Self::Expulsion,
         Self::Rebalance,
         Self::Lost,
@@ -109,6 +112,7 @@ impl Fact {
         match self {
             Self::Crash => "crashes",
             Self::Freeze => "freezes",
+            Self::Wake => "hosts that woke",
             Self::Expulsion => "living hosts that the group gave up",
             Self::Rebalance => "rebalances",
             Self::Lost => "partitions lost",

@@ -24,6 +24,8 @@ pub(crate) struct Group {
     /// Who holds what: a partition is assigned only after its holder gave it up.
     holders: BTreeMap<Part, u64>,
     committed: BTreeMap<Part, ProgressRecord>,
+    /// The last commit of each member for each partition: what it sent before is not heard after that.
+    last: BTreeMap<(u64, Part), u64>,
 }
 
 impl Group {
@@ -36,6 +38,7 @@ impl Group {
             rotation: 0,
             holders: BTreeMap::new(),
             committed: BTreeMap::new(),
+            last: BTreeMap::new(),
         }
     }
 
@@ -110,9 +113,13 @@ impl Group {
         self.has(member) && self.generation == generation
     }
 
-    /// Takes a commit, or does not.
-    pub(crate) fn commit(&mut self, partition: Part, commit: &GroupCommit) -> bool {
-        let taken = self.takes_commits(commit.member, commit.generation);
+    /// Takes a commit, or does not. A member's commits arrive in the order of their numbers: they share a connection, and what
+    /// was sent on one that is closed is taken for lost.
+    pub(crate) fn commit(&mut self, partition: Part, number: u64, commit: &GroupCommit) -> bool {
+        let last = self.last.entry((commit.member, partition)).or_default();
+        let in_order = *last < number;
+        *last = number.max(*last);
+        let taken = in_order && self.takes_commits(commit.member, commit.generation);
         if taken {
             self.committed.insert(partition, commit.record.clone());
         }

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) transactions: TransactionLimits,
     /// The records of one request.
     pub(crate) chunk: usize,
+    /// The chance, at each step, that hosts may hear what is new in the group: the lower, the longer a former owner goes on.
+    pub(crate) hear_percent: u64,
     /// For so many steps things go wrong, with this chance at each step.
     pub(crate) fault_steps: u64,
     pub(crate) fault_percent: u64,
@@ -38,8 +40,8 @@ impl Plan {
             mode: if random.chance(70) { Mode::ExactlyOnce } else { Mode::AtLeastOnce },
             hosts: 2 + random.below(2),
             partitions: 1 + random.below(3),
-            events: random.pick(&[4, 10, 25, 40]).map_or(1..=5, |most| 2..=most),
-            keys: random.pick(&[1, 2, 5, 20]).unwrap_or(1),
+            events: random.pick(&[4, 10, 25, 60]).map_or(1..=5, |most| 2..=most),
+            keys: random.pick(&[1, 3, 20, 20]).unwrap_or(1),
             admission: AdmissionLimits {
                 bytes_max: random.pick(&[60, 200, 1_000, 5_000]).unwrap_or(60),
                 open_max: usize::try_from(random.within(1..=40)).unwrap_or(1),
@@ -53,8 +55,9 @@ impl Plan {
                 results_max: usize::try_from(random.within(1..=4)).unwrap_or(1),
             },
             chunk: 1 + random.below(3),
+            hear_percent: random.pick(&[3, 20, 100]).unwrap_or(100),
             fault_steps: random.within(50..=1_500),
-            fault_percent: random.pick(&[0, 2, 5, 10, 20]).unwrap_or_default(),
+            fault_percent: random.pick(&[0, 2, 5, 12, 25]).unwrap_or_default(),
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::world::World;
 /// took.
 const HEALING_STEPS_MAX: u64 = 20_000;
 
-/// At so many of a hundred steps a slow lookup may be answered: long enough for a whole window to finish before it.
-const SLOW_PERCENT: u64 = 4;
+/// At so many of a hundred steps a slow lookup may be answered, or a host wake that stood still: long enough for a whole window to finish before it.
+const SLOW_PERCENT: u64 = 1;
 
 /// What a run showed.
 #[derive(Clone, Debug)]

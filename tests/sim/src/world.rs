@@ -188,7 +188,9 @@ impl World {
                 self.host(number, |host, ctx| host.retake(partition, owner, ctx));
             }
             Doing::Trap => drop(self.host(number, |host, ctx| host.trap(ctx))),
-            Doing::Crash | Doing::Restart | Doing::Freeze | Doing::Wake => self.change_life(number, doing),
+            Doing::Stall => self.stall(number),
+            Doing::Wake => self.wake(number),
+            Doing::Crash | Doing::Restart | Doing::Freeze => self.change_life(number, doing),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What goes wrong with hosts and members, and how hosts come back.
 
-use super::World;
+use super::{Awaited, World};
 use crate::action::Doing;
 use crate::fact::Fact;
 use crate::host::{Host, Life};
@@ -21,6 +21,29 @@ impl World {
                 host.life = Life::Frozen;
             }
             _ => host.life = Life::Up,
+        }
+    }
+
+    /// A host stands still for so long that the group gives it up.
+    pub(super) fn stall(&mut self, number: usize) {
+        self.change_life(number, Doing::Freeze);
+        if let Some(member) = self.hosts.get(number).and_then(|host| host.member) {
+            self.expel(member);
+        }
+    }
+
+    /// A host goes on as if nothing had been. Where it stood still for long, all that it waited for has timed out.
+    pub(super) fn wake(&mut self, number: usize) {
+        let Some(host) = self.hosts.get_mut(number) else { return };
+        host.life = Life::Up;
+        self.notes.count(Fact::Wake);
+        let waiting: Vec<_> = host.owned.iter().map(|(partition, owned)| (*partition, owned.pending, owned.pending_commit)).collect();
+        if self.random.chance(30) {
+            return;
+        }
+        for (partition, pending, pending_commit) in waiting {
+            pending.into_iter().for_each(|_| self.time_out(number, partition, Awaited::Answer));
+            pending_commit.into_iter().for_each(|_| self.time_out(number, partition, Awaited::Commit));
         }
     }
 

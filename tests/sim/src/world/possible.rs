@@ -11,12 +11,13 @@ use crate::owned::Owned;
 impl World {
     /// Everything that happens sooner or later by itself; with `slow_too` the answers of slow lookups as well.
     pub(crate) fn possible(&mut self, into: &mut Vec<Action>, slow_too: bool) {
+        let hears = slow_too || self.random.chance(self.plan.hear_percent);
         let Self { plan, input, mutant, group, notes, oracle, now, hosts, flights, .. } = self;
         let ctx = Ctx { plan, input, mutant: *mutant, group, notes, oracle, now: *now };
         let mut waits = false;
         for host in hosts.iter().filter(|host| host.life == Life::Up) {
             let mut add = |doing| into.push(Action::Host(host.number, doing));
-            if host.member.is_none_or(|member| ctx.group.has_news(member)) {
+            if hears && host.member.is_none_or(|member| ctx.group.has_news(member)) {
                 add(Doing::Hear);
             }
             host.ready.iter().for_each(|job| add(Doing::Start(*job)));
@@ -39,6 +40,10 @@ impl World {
             former.for_each(|partition| add(Doing::CommitFormer(*partition)));
         }
         self.on_its_way(into);
+        if slow_too {
+            let frozen = self.hosts.iter().filter(|host| host.life == Life::Frozen);
+            into.extend(frozen.map(|host| Action::Host(host.number, Doing::Wake)));
+        }
         if self.heals {
             self.recoveries(into);
         }
@@ -68,6 +73,10 @@ impl World {
                 Life::Up => {
                     add(Doing::Crash);
                     add(Doing::Freeze);
+                    add(Doing::Stall);
+                    // What is interrupted is what becomes interesting.
+                    let writes = host.owned.values().filter(|owned| owned.writer.batch.is_some());
+                    writes.for_each(|_| add(Doing::Stall));
                     if host.plugin.holds_tickets() {
                         add(Doing::Trap);
                     }
@@ -76,10 +85,7 @@ impl World {
                         owned.pending_commit.into_iter().for_each(|_| add(Doing::TimeOutCommit(*partition)));
                     }
                 }
-                Life::Frozen => {
-                    add(Doing::Wake);
-                    add(Doing::Crash);
-                }
+                Life::Frozen => add(Doing::Crash),
                 Life::Down => add(Doing::Restart),
             }
         }
@@ -104,13 +110,8 @@ impl World {
 
     /// What puts right, in the end, what went wrong.
     fn recoveries(&self, into: &mut Vec<Action>) {
-        for host in &self.hosts {
-            match host.life {
-                Life::Up => {}
-                Life::Frozen => into.push(Action::Host(host.number, Doing::Wake)),
-                Life::Down => into.push(Action::Host(host.number, Doing::Restart)),
-            }
-        }
+        let down = self.hosts.iter().filter(|host| host.life == Life::Down);
+        into.extend(down.map(|host| Action::Host(host.number, Doing::Restart)));
         for (number, flight) in &self.flights {
             if flight.from.owner == NOBODY || self.awaits(flight).is_some() {
                 continue;

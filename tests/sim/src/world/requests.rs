@@ -70,7 +70,7 @@ impl World {
                 Answer::Done
             }
             Request::CommitGroup(commit) => {
-                if !self.group.commit(partition, commit) {
+                if !self.group.commit(partition, flight.number, commit) {
                     return Some(Answer::Stale);
                 }
                 if self.plan.mode == crate::plan::Mode::AtLeastOnce {
