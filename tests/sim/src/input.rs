@@ -136,9 +136,12 @@ impl Input {
     }
 }
 
+/// An offset of nineteen digits: what progress says of it takes as many characters as it can.
+const OFFSET_LARGE: i64 = 9_000_000_000_000_000_000;
+
 fn log(partition: Part, plan: &Plan, random: &mut Random) -> Vec<Event> {
     // Near a border between blocks of the sparse set, often enough.
-    let mut offset = random.pick(&[0, 3, 248, 250, 505, 1_000_000]).unwrap_or_default();
+    let mut offset = random.pick(&[0, 3, 248, 250, 505, 1_000_000, OFFSET_LARGE]).unwrap_or_default();
     (0..random.within(plan.events.clone()))
         .map(|_| {
             // Control records and what compaction took; sometimes so many that whole blocks are passed over.
@@ -170,7 +173,7 @@ fn event(partition: Part, offset: i64, plan: &Plan, random: &mut Random) -> Even
         key: u8::try_from(random.below(plan.keys)).unwrap_or_default(),
         bytes: if random.chance(8) { 800 } else { random.within(1..=60) },
         answers,
-        is_slow: random.chance(15),
+        is_slow: random.chance(plan.slow_percent),
         retries: u8::from(random.chance(10)),
         ending,
     }

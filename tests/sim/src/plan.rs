@@ -27,6 +27,12 @@ pub(crate) struct Plan {
     pub(crate) transactions: TransactionLimits,
     /// The records of one request.
     pub(crate) chunk: usize,
+    /// The share of events whose lookups take long, and the chance in a thousand, at each step, that one is answered: the lower,
+    /// the more finishes behind it.
+    pub(crate) slow_percent: u64,
+    pub(crate) slow_permille: u64,
+    /// The chance in a thousand, at each step, that hosts wake which stand still.
+    pub(crate) wake_permille: u64,
     /// The chance, at each step, that hosts may hear what is new in the group: the lower, the longer a former owner goes on.
     pub(crate) hear_percent: u64,
     /// For so many steps things go wrong, with this chance at each step.
@@ -36,28 +42,40 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn of(random: &mut Random) -> Self {
+        // Where much is in flight behind slow events, the text of progress becomes long and results are held back.
+        let is_wide = random.chance(15);
+        let pick = |random: &mut Random, of: [u64; 4]| {
+            if is_wide { of.last().copied() } else { random.pick(&of) }.unwrap_or_default()
+        };
         Self {
             mode: if random.chance(70) { Mode::ExactlyOnce } else { Mode::AtLeastOnce },
             hosts: 2 + random.below(2),
             partitions: 1 + random.below(3),
-            events: random.pick(&[4, 10, 25, 60]).map_or(1..=5, |most| 2..=most),
-            keys: random.pick(&[1, 3, 20, 20]).unwrap_or(1),
+            events: 2..=pick(random, [4, 10, 30, 90]),
+            keys: small(pick(random, [1, 3, 12, 100])),
             admission: AdmissionLimits {
-                bytes_max: random.pick(&[60, 200, 1_000, 5_000]).unwrap_or(60),
-                open_max: usize::try_from(random.within(1..=40)).unwrap_or(1),
+                bytes_max: pick(random, [60, 300, 2_000, 20_000]),
+                open_max: small(pick(random, [1, 4, 20, 100])),
             },
             estimate: random.within(0..=80),
-            // From the least that makes sense, where nearly everything is held, to where hardly anything is.
-            budget: ProgressBudget::new(usize::try_from(random.within(64..=80)).unwrap_or_default()),
+            // From the least that makes sense, where events run one after the other, to where hardly anything is held.
+            budget: ProgressBudget::new(small(pick(random, [64, 76, 90, 74]))),
             transactions: TransactionLimits {
-                interval: Duration::from_millis(random.pick(&[0, 20, 100]).unwrap_or_default()),
-                bytes_max: usize::try_from(random.within(1..=6)).unwrap_or(1),
-                results_max: usize::try_from(random.within(1..=4)).unwrap_or(1),
+                interval: Duration::from_millis(random.pick(&[0, 50, 1_000]).unwrap_or_default()),
+                bytes_max: small(random.within(1..=6)),
+                results_max: small(random.within(1..=4)),
             },
             chunk: 1 + random.below(3),
+            slow_percent: pick(random, [0, 5, 40, 100]),
+            slow_permille: random.pick(&[2, 20, 100, 300]).unwrap_or(20),
+            wake_permille: random.pick(&[3, 10, 40]).unwrap_or(10),
             hear_percent: random.pick(&[3, 20, 100]).unwrap_or(100),
             fault_steps: random.within(50..=1_500),
             fault_percent: random.pick(&[0, 2, 5, 12, 25]).unwrap_or_default(),
         }
     }
+}
+
+fn small(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(1)
 }

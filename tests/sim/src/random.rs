@@ -37,7 +37,11 @@ impl Random {
     }
 
     pub(crate) fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
+        self.chance_in_thousand(percent * 10)
+    }
+
+    pub(crate) fn chance_in_thousand(&mut self, permille: u64) -> bool {
+        self.next() % 1_000 < permille
     }
 
     pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> Option<T> {

@@ -6,14 +6,11 @@ use crate::mutant::Mutant;
 use crate::oracle::{Check, Violation};
 use crate::plan::{Mode, Plan};
 use crate::random::Random;
-use crate::world::World;
+use crate::world::{Rarely, World};
 
 /// Once nothing goes wrong any more, everything settles within so many steps: ten times what the longest of a million runs
 /// took.
 const HEALING_STEPS_MAX: u64 = 20_000;
-
-/// At so many of a hundred steps a slow lookup may be answered, or a host wake that stood still: long enough for a whole window to finish before it.
-const SLOW_PERCENT: u64 = 1;
 
 /// What a run showed.
 #[derive(Clone, Debug)]
@@ -60,16 +57,20 @@ pub fn run(seed: u64, mutant: Option<Mutant>, traced: bool) -> Report {
     Report { violation: world.oracle.violation, facts: world.notes.facts, steps, healing_steps, trace }
 }
 
-/// What happens next. Slow lookups are answered now and then, and when nothing else can happen.
+/// What happens next. Some things happen rarely, or when nothing else can.
 fn next(world: &mut World, possible: &mut Vec<Action>) -> Option<Action> {
     possible.clear();
     if !world.heals && world.random.chance(world.plan.fault_percent) {
         world.faults(possible);
     } else {
-        let slow_too = world.random.chance(SLOW_PERCENT);
-        world.possible(possible, slow_too);
-        if possible.is_empty() && !slow_too {
-            world.possible(possible, true);
+        let rarely = Rarely {
+            answers: world.random.chance_in_thousand(world.plan.slow_permille),
+            wakes: world.random.chance_in_thousand(world.plan.wake_permille),
+            hears: world.random.chance(world.plan.hear_percent),
+        };
+        world.possible(possible, rarely);
+        if possible.is_empty() {
+            world.possible(possible, Rarely { answers: true, wakes: true, hears: true });
         }
     }
     world.random.pick(possible)

@@ -19,6 +19,17 @@ use crate::random::Random;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+/// What may happen at a step among what happens rarely.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rarely {
+    /// Slow lookups are answered.
+    pub(crate) answers: bool,
+    /// Hosts wake that stand still.
+    pub(crate) wakes: bool,
+    /// Hosts hear what is new in the group.
+    pub(crate) hears: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) plan: Plan,

@@ -63,7 +63,7 @@ impl Host {
             && let Some(owned) = self.owned.get_mut(&job.partition)
         {
             owned.ledger.settle(job.offset);
-            owned.has_moved = true;
+            owned.has_moved = !ctx.is_exactly_once();
         }
     }
 

@@ -38,7 +38,7 @@ impl World {
         host.life = Life::Up;
         self.notes.count(Fact::Wake);
         let waiting: Vec<_> = host.owned.iter().map(|(partition, owned)| (*partition, owned.pending, owned.pending_commit)).collect();
-        if self.random.chance(30) {
+        if self.random.chance(20) {
             return;
         }
         for (partition, pending, pending_commit) in waiting {

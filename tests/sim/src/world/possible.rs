@@ -1,6 +1,6 @@
 //! What can happen next: what must, sooner or later, and what goes wrong.
 
-use super::{NOBODY, World};
+use super::{NOBODY, Rarely, World};
 use crate::action::{Action, Doing};
 use crate::ctx::Ctx;
 use crate::host::{Host, Life};
@@ -9,20 +9,19 @@ use crate::network::Request;
 use crate::owned::Owned;
 
 impl World {
-    /// Everything that happens sooner or later by itself; with `slow_too` the answers of slow lookups as well.
-    pub(crate) fn possible(&mut self, into: &mut Vec<Action>, slow_too: bool) {
-        let hears = slow_too || self.random.chance(self.plan.hear_percent);
+    /// Everything that happens sooner or later by itself, with what may happen of what is rare.
+    pub(crate) fn possible(&mut self, into: &mut Vec<Action>, rarely: Rarely) {
         let Self { plan, input, mutant, group, notes, oracle, now, hosts, flights, .. } = self;
         let ctx = Ctx { plan, input, mutant: *mutant, group, notes, oracle, now: *now };
         let mut waits = false;
         for host in hosts.iter().filter(|host| host.life == Life::Up) {
             let mut add = |doing| into.push(Action::Host(host.number, doing));
-            if hears && host.member.is_none_or(|member| ctx.group.has_news(member)) {
+            if rarely.hears && host.member.is_none_or(|member| ctx.group.has_news(member)) {
                 add(Doing::Hear);
             }
             host.ready.iter().for_each(|job| add(Doing::Start(*job)));
             for (index, ask) in host.plugin.asks.iter().enumerate() {
-                if (slow_too || !ask.is_slow) && host.may_take(ask, &ctx) {
+                if (rarely.answers || !ask.is_slow) && host.may_take(ask, &ctx) {
                     add(Doing::TakeAnswer(index));
                 }
             }
@@ -40,7 +39,7 @@ impl World {
             former.for_each(|partition| add(Doing::CommitFormer(*partition)));
         }
         self.on_its_way(into);
-        if slow_too {
+        if rarely.wakes {
             let frozen = self.hosts.iter().filter(|host| host.life == Life::Frozen);
             into.extend(frozen.map(|host| Action::Host(host.number, Doing::Wake)));
         }
@@ -76,7 +75,7 @@ impl World {
                     add(Doing::Stall);
                     // What is interrupted is what becomes interesting.
                     let writes = host.owned.values().filter(|owned| owned.writer.batch.is_some());
-                    writes.for_each(|_| add(Doing::Stall));
+                    writes.for_each(|_| (0..3).for_each(|_| add(Doing::Stall)));
                     if host.plugin.holds_tickets() {
                         add(Doing::Trap);
                     }
