@@ -46,7 +46,10 @@ pub(crate) enum Action {
     ArriveLate(u64),
     /// It arrives and is answered with an error: abortable and without effect; fatal, with or without effect.
     FailAbortable(u64),
-    FailFatal { number: u64, has_effect: bool },
+    FailFatal {
+        number: u64,
+        has_effect: bool,
+    },
     /// An answer arrives at who waits for it.
     Answer(u64),
     /// A request or an answer is lost.

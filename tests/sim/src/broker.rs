@@ -30,7 +30,10 @@ enum State {
     Idle,
     Ongoing,
     /// Decided; markers are still to be written to these logs.
-    Decided { commit: bool, unmarked: BTreeSet<usize> },
+    Decided {
+        commit: bool,
+        unmarked: BTreeSet<usize>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -86,8 +89,7 @@ impl Broker {
 
     /// InitProducerId: aborts what is open, or answers with a new epoch, under which no older one is heard any more.
     pub(crate) fn init(&mut self, id: TransactionalId) -> Option<Answer> {
-        let idle =
-            Coordinator { epoch: 0, state: State::Idle, logs: BTreeSet::new(), messages: Vec::new(), owner: 0 };
+        let idle = Coordinator { epoch: 0, state: State::Idle, logs: BTreeSet::new(), messages: Vec::new(), owner: 0 };
         let coordinator = self.coordinators.entry(id).or_insert(idle);
         coordinator.epoch += 1;
         if matches!(coordinator.state, State::Ongoing) {

@@ -263,7 +263,6 @@ impl Host {
     }
 }
 
-
 fn head(oldest: bool, ctx: &Ctx<'_>) -> Head {
     if oldest && !ctx.breaks(Mutant::ForgetHeadRule) { Head::Oldest } else { Head::Later }
 }

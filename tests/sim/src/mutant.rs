@@ -103,10 +103,14 @@ impl Mutant {
             Self::CompareSerials => "an unknown outcome is resolved by comparing serials",
             Self::DropFence => "each host has transactional ids of its own, so that taking over fences nobody",
             Self::ReadBeforeFence => "progress is read first and the former owner fenced afterwards",
-            Self::ReadToStableOffset => "progress is read up to the last stable offset of that moment, not to the log's end",
+            Self::ReadToStableOffset => {
+                "progress is read up to the last stable offset of that moment, not to the log's end"
+            }
             Self::ReuseTicket => "the number of an ended ticket is given to the next event",
             Self::ForgetHeadRule => "the oldest event of a partition has no right of way",
-            Self::PublishBeforeCommit => "progress is committed to the group when a batch is sealed, and read from there",
+            Self::PublishBeforeCommit => {
+                "progress is committed to the group when a batch is sealed, and read from there"
+            }
             Self::TrustGroupCopy => "a take-over begins at the group's copy and not at the progress record",
             Self::ResendWithoutAbort => "after an abortable error the batch is sent again in the same transaction",
             Self::ReinitOnFence => "a fenced producer is initialised again and goes on with its batch",
@@ -118,8 +122,12 @@ impl Mutant {
             Self::NeverHold => "a result is never held back for the length of the progress",
             Self::DropRefused => "an output that its topic refuses is left out, without an error event",
             Self::SettleAbandoned => "events that are given up when a partition leaves count as settled",
-            Self::SettleWhenSent => "at-least-once: events settle when their outputs are sent, not when they are acknowledged",
-            Self::CommitAfterGivenUp => "at-least-once: what was not committed is committed after the partition was given up",
+            Self::SettleWhenSent => {
+                "at-least-once: events settle when their outputs are sent, not when they are acknowledged"
+            }
+            Self::CommitAfterGivenUp => {
+                "at-least-once: what was not committed is committed after the partition was given up"
+            }
             Self::ForgetUncommitted => "at-least-once: a commit that failed is not repeated",
         }
     }

@@ -42,10 +42,15 @@ pub(crate) enum Request {
     /// InitProducerId.
     Init(TransactionalId),
     /// Where the progress log ends; with `committed_only` where its committed part does.
-    AskEnd { committed_only: bool },
+    AskEnd {
+        committed_only: bool,
+    },
     /// The last committed progress below this end, once everything below is committed or aborted. The session is for the
     /// checks.
-    Read { end: usize, session: Option<u64> },
+    Read {
+        end: usize,
+        session: Option<u64>,
+    },
     Produce(Session, Vec<Message>),
     /// EndTxn; true: commit.
     End(Session, bool),

@@ -168,7 +168,9 @@ impl Oracle {
         let Id { partition, offset, .. } = output.id;
         let own = input.event(partition, offset).map(Event::content);
         if own != Some(output.content) {
-            self.fail(Check::Content, || format!("an output of {partition}/{offset} is made of another event's answers"));
+            self.fail(Check::Content, || {
+                format!("an output of {partition}/{offset} is made of another event's answers")
+            });
         }
     }
 
@@ -190,7 +192,9 @@ impl Oracle {
                 self.fail(Check::Forward, || format!("{partition}/{offset} was settled and is open again"));
             }
             if is && !was && !self.is_seen(event) {
-                self.fail(Check::Seen, || format!("{partition}/{offset} counts as settled and its result is not there"));
+                self.fail(Check::Seen, || {
+                    format!("{partition}/{offset} counts as settled and its result is not there")
+                });
             }
         }
         self.progress.insert(partition, progress);
@@ -202,9 +206,9 @@ impl Oracle {
 
     /// The events of which nothing tells yet that they are settled.
     pub(crate) fn open<'a>(&'a self, input: &'a Input) -> impl Iterator<Item = &'a Event> {
-        input.events().filter(|event| {
-            self.progress.get(&event.partition).is_none_or(|progress| !settles(progress, event.offset))
-        })
+        input
+            .events()
+            .filter(|event| self.progress.get(&event.partition).is_none_or(|progress| !settles(progress, event.offset)))
     }
 
     /// What a reader sees in the end, log by log: in order, and `exactly_once` each output once.

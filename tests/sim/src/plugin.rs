@@ -51,10 +51,8 @@ impl Plugin {
             self.next_ticket += 1;
             self.next_ticket
         });
-        self.tickets.insert(
-            ticket,
-            Ticket { job, content: event.first_content(), answered: 0, asks: event.answers.len() },
-        );
+        self.tickets
+            .insert(ticket, Ticket { job, content: event.first_content(), answered: 0, asks: event.answers.len() });
         (ticket, self.go_on(ticket, event))
     }
 
@@ -67,7 +65,13 @@ impl Plugin {
             return Said::Done(job, content);
         }
         let bytes = event.answers.get(answered).copied().unwrap_or_default();
-        self.asks.push(Ask { ticket, about: (event.partition, event.offset), number: answered, bytes, is_slow: event.is_slow });
+        self.asks.push(Ask {
+            ticket,
+            about: (event.partition, event.offset),
+            number: answered,
+            bytes,
+            is_slow: event.is_slow,
+        });
         Said::Waits
     }
 

@@ -217,8 +217,8 @@ impl Writer {
     fn found(&mut self, found: Option<ProgressRecord>) -> News {
         match (self.purpose, &self.before, &self.batch) {
             (Purpose::Resolve, Some(before), Some(batch)) => {
-                let resolution = found
-                    .map_or(Resolution::NotOurs, |found| self.resolve_as_told(&found, before, &batch.record));
+                let resolution =
+                    found.map_or(Resolution::NotOurs, |found| self.resolve_as_told(&found, before, &batch.record));
                 match resolution {
                     Resolution::Aborted => {
                         self.begin();

@@ -10,9 +10,9 @@ use crate::owned::Unit;
 
 impl Host {
     pub(crate) fn has_unit(&self, partition: Part) -> bool {
-        self.owned.get(&partition).is_some_and(|owned| {
-            owned.pending.is_none() && (owned.unit.is_some() || !owned.outbox.is_empty())
-        })
+        self.owned
+            .get(&partition)
+            .is_some_and(|owned| owned.pending.is_none() && (owned.unit.is_some() || !owned.outbox.is_empty()))
     }
 
     /// Deliver: the next outputs of the unit under way, or of a new one.
@@ -23,7 +23,8 @@ impl Host {
             let mut outputs = Vec::new();
             for id in &jobs {
                 let ending = self.jobs.get(id).and_then(|job| job.ending.as_ref());
-                outputs.extend(ending.into_iter().flat_map(|ending| &ending.outputs).map(|output| (*id, output.clone())));
+                outputs
+                    .extend(ending.into_iter().flat_map(|ending| &ending.outputs).map(|output| (*id, output.clone())));
             }
             owned.unit = Some(Unit { jobs, outputs, next: 0 });
         }

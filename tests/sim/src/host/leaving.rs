@@ -45,8 +45,10 @@ impl Host {
         let Some(owned) = self.owned.get_mut(&partition) else { return };
         let held = std::mem::take(&mut owned.held);
         let jobs = self.jobs.iter().filter(|(_, job)| job.partition == partition);
-        let unfinished: Vec<u64> =
-            jobs.filter(|(id, job)| job.ending.is_none() || held.values().any(|held| held == *id)).map(|(id, _)| *id).collect();
+        let unfinished: Vec<u64> = jobs
+            .filter(|(id, job)| job.ending.is_none() || held.values().any(|held| held == *id))
+            .map(|(id, _)| *id)
+            .collect();
         for id in unfinished {
             self.abandon(id, ctx);
         }

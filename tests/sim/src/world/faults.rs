@@ -37,7 +37,8 @@ impl World {
         let Some(host) = self.hosts.get_mut(number) else { return };
         host.life = Life::Up;
         self.notes.count(Fact::Wake);
-        let waiting: Vec<_> = host.owned.iter().map(|(partition, owned)| (*partition, owned.pending, owned.pending_commit)).collect();
+        let waiting: Vec<_> =
+            host.owned.iter().map(|(partition, owned)| (*partition, owned.pending, owned.pending_commit)).collect();
         if self.random.chance(20) {
             return;
         }

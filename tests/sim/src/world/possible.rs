@@ -124,9 +124,8 @@ impl World {
         let lives = |owner: u64| self.hosts.iter().any(|host| host.owned.values().any(|owned| owned.owner == owner));
         let dead = self.broker.ongoing().filter(|(_, owner)| !lives(*owner));
         into.extend(dead.map(|(id, _)| Action::TimeOutTransaction(id)));
-        let is_dead = |(member, host): &(u64, usize)| {
-            self.hosts.get(*host).is_none_or(|host| host.member != Some(*member))
-        };
+        let is_dead =
+            |(member, host): &(u64, usize)| self.hosts.get(*host).is_none_or(|host| host.member != Some(*member));
         into.extend(self.group.members().filter(is_dead).map(|(member, _)| Action::Expel(member)));
     }
 }
