@@ -24,6 +24,8 @@ pub(crate) enum Doing {
     TimeOutCommit(Part),
     Abandon(Part),
     GiveUp(Part),
+    /// It gives a partition up though something of it is still under way: the time to leave is over.
+    WalkAway(Part),
     Retake(Part),
     /// A mutant's.
     CommitFormer(Part),

@@ -82,8 +82,13 @@ impl Broker {
                 self.coordinators.get(id).is_none_or(|coordinator| !matches!(coordinator.state, State::Decided { .. }))
             }
             Request::Read { end, .. } => self.stable_end(PROGRESS) >= *end,
-            Request::AskEnd { .. } | Request::Produce(..) | Request::End(..) => true,
-            Request::Append(..) | Request::CommitGroup(..) => true,
+            // Before the markers are written, a producer's next transaction has to wait; one that is fenced hears of it at once.
+            Request::Produce(session, _) | Request::End(session, _) => {
+                self.coordinators.get(&session.id).is_none_or(|coordinator| {
+                    coordinator.epoch != session.epoch || !matches!(coordinator.state, State::Decided { .. })
+                })
+            }
+            Request::AskEnd { .. } | Request::Append(..) | Request::CommitGroup(..) => true,
         }
     }
 
@@ -104,9 +109,6 @@ impl Broker {
         let Some(coordinator) = self.coordinators.get_mut(&session.id).filter(|own| own.epoch == session.epoch) else {
             return Answer::Fenced;
         };
-        if matches!(coordinator.state, State::Decided { .. }) {
-            return Answer::Abortable;
-        }
         let refused = messages.iter().position(|message| matches!(message, Message::Output(output) if output.refused));
         if let Some(refused) = refused {
             return Answer::Refused(refused);

@@ -17,6 +17,8 @@ pub enum Fact {
     Lost,
     /// A partition was given up in order.
     GivenUp,
+    /// A partition was given up with something still under way.
+    WalkedAway,
     /// Events were given up by a partition that left.
     Abandoned,
     /// A request never arrived.
@@ -71,7 +73,7 @@ pub enum Fact {
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Crash,
         Self::Freeze,
         Self::Wake,
@@ -79,6 +81,7 @@ impl Fact {
         Self::Rebalance,
         Self::Lost,
         Self::GivenUp,
+        Self::WalkedAway,
         Self::Abandoned,
         Self::LostRequest,
         Self::LostAnswer,
@@ -117,6 +120,7 @@ impl Fact {
             Self::Rebalance => "rebalances",
             Self::Lost => "partitions lost",
             Self::GivenUp => "partitions given up in order",
+            Self::WalkedAway => "partitions given up with something under way",
             Self::Abandoned => "events given up by partitions that left",
             Self::LostRequest => "requests lost",
             Self::LostAnswer => "answers lost",

@@ -255,8 +255,7 @@ impl Host {
 
     /// The budget is passed by one event at most.
     fn check_bytes(&self, ctx: &mut Ctx<'_>) {
-        let largest = ctx.input.events().map(|event| event.bytes_max(ctx.plan.estimate)).max().unwrap_or_default();
-        let (held, most) = (self.admission.held(), ctx.plan.admission.bytes_max + largest);
+        let (held, most) = (self.admission.held(), ctx.plan.admission.bytes_max + ctx.input.largest);
         if held > most {
             ctx.oracle.fail(Check::Budget, || format!("{held} bytes are in flight, {most} are allowed"));
         }

@@ -105,7 +105,7 @@ impl Event {
     }
 
     /// The bytes that it holds at most, between admission and the end.
-    pub(crate) fn bytes_max(&self, estimate: u64) -> u64 {
+    fn bytes_max(&self, estimate: u64) -> u64 {
         self.bytes + self.answers.iter().sum::<u64>().max(estimate)
     }
 }
@@ -114,11 +114,15 @@ impl Event {
 #[derive(Clone, Debug)]
 pub(crate) struct Input {
     partitions: Vec<Vec<Event>>,
+    /// The bytes that the largest event holds.
+    pub(crate) largest: u64,
 }
 
 impl Input {
     pub(crate) fn of(plan: &Plan, random: &mut Random) -> Self {
-        Self { partitions: (0..plan.partitions).map(|partition| log(partition, plan, random)).collect() }
+        let partitions: Vec<Vec<Event>> = (0..plan.partitions).map(|partition| log(partition, plan, random)).collect();
+        let largest = partitions.iter().flatten().map(|event| event.bytes_max(plan.estimate)).max();
+        Self { partitions, largest: largest.unwrap_or_default() }
     }
 
     /// The events of a partition from `position` on.
@@ -159,12 +163,12 @@ fn log(partition: Part, plan: &Plan, random: &mut Random) -> Vec<Event> {
 fn event(partition: Part, offset: i64, plan: &Plan, random: &mut Random) -> Event {
     let lookups = random.pick(&[0, 1, 1, 2]).unwrap_or_default();
     let answers = (0..lookups).map(|_| if random.chance(5) { 500 } else { random.within(1..=60) }).collect();
-    let ending = match random.below(10) {
-        0 | 1 => Ending::Skip,
-        2 => Ending::Fail,
-        3 => Ending::Emit(vec![false, true]),
-        4 => Ending::Emit(vec![true]),
-        5 | 6 => Ending::Emit(vec![false, false]),
+    let ending = match random.below(20) {
+        0..=3 => Ending::Skip,
+        4 | 5 => Ending::Fail,
+        6 => Ending::Emit(vec![false, true]),
+        7 => Ending::Emit(vec![true]),
+        8..=11 => Ending::Emit(vec![false, false]),
         _ => Ending::Emit(vec![false]),
     };
     Event {

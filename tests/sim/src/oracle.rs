@@ -158,8 +158,8 @@ impl Oracle {
     /// the text fits whatever offset and serial it names.
     pub(crate) fn fits(&mut self, record: &ProgressRecord, plan: &Plan) {
         let set = record.text.rsplit('.').next().map_or(0, str::len);
-        let most = plan.budget.chars().saturating_sub(FRAME_CHARS_MAX);
-        if set > most || record.text.len() > plan.budget.chars() {
+        let most = plan.budget_chars_max().saturating_sub(FRAME_CHARS_MAX);
+        if set > most || record.text.len() > plan.budget_chars_max() {
             self.fail(Check::Budget, || format!("the set takes {set} characters, {most} are left for it"));
         }
     }

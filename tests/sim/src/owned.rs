@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::writer::Writer;
 use millrace_flow::lane::{LaneId, Lanes};
 use millrace_flow::ledger::Ledger;
-use millrace_flow::progress::Progress;
+use millrace_flow::progress::{Progress, ProgressBudget};
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::transactions::Gathering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -50,6 +50,7 @@ pub(crate) struct Unit {
 pub(crate) struct Owned {
     /// The number of this ownership.
     pub(crate) owner: u64,
+    budget: ProgressBudget,
     /// Whether its progress is restored and it is read from.
     pub(crate) is_ready: bool,
     pub(crate) is_leaving: bool,
@@ -87,9 +88,10 @@ impl Owned {
     pub(crate) fn new(partition: Part, host: usize, owner: u64, plan: &Plan, mutant: Option<Mutant>) -> Self {
         Self {
             owner,
+            budget: plan.budget(host),
             is_ready: false,
             is_leaving: false,
-            ledger: Ledger::resume(Progress::default(), plan.budget),
+            ledger: Ledger::resume(Progress::default(), plan.budget(host)),
             lanes: Lanes::new(),
             backlog: VecDeque::new(),
             position: 0,
@@ -109,9 +111,9 @@ impl Owned {
     }
 
     /// Goes on where `progress` ends.
-    pub(crate) fn resume(&mut self, progress: Progress, plan: &Plan) {
+    pub(crate) fn resume(&mut self, progress: Progress) {
         self.position = progress.prefix;
-        self.ledger = Ledger::resume(progress, plan.budget);
+        self.ledger = Ledger::resume(progress, self.budget);
         self.is_ready = true;
     }
 

@@ -23,7 +23,8 @@ pub(crate) struct Plan {
     pub(crate) admission: AdmissionLimits,
     /// The bytes that are reserved for an event's answers.
     pub(crate) estimate: u64,
-    pub(crate) budget: ProgressBudget,
+    /// The budgets of progress, one for each host: not all need be configured alike.
+    budgets: Vec<ProgressBudget>,
     pub(crate) transactions: TransactionLimits,
     /// The records of one request.
     pub(crate) chunk: usize,
@@ -40,16 +41,31 @@ pub(crate) struct Plan {
     pub(crate) fault_percent: u64,
 }
 
+/// More hosts than partitions at times, so that one waits for its turn.
+const HOSTS_MAX: usize = 3;
+
 impl Plan {
+    /// The budget that a host keeps to.
+    pub(crate) fn budget(&self, host: usize) -> ProgressBudget {
+        self.budgets.get(host).copied().unwrap_or(ProgressBudget::RECORD)
+    }
+
+    /// The characters of the largest budget: what another host left behind may be longer than one's own.
+    pub(crate) fn budget_chars_max(&self) -> usize {
+        self.budgets.iter().map(|budget| budget.chars()).max().unwrap_or_default()
+    }
+
     pub(crate) fn of(random: &mut Random) -> Self {
         // Where much is in flight behind slow events, the text of progress becomes long and results are held back.
         let is_wide = random.chance(15);
         let pick = |random: &mut Random, of: [u64; 4]| {
             if is_wide { of.last().copied() } else { random.pick(&of) }.unwrap_or_default()
         };
+        // From the least that makes sense, where events run one after the other, to where hardly anything is held.
+        let budget = pick(random, [64, 76, 90, 74]);
         Self {
             mode: if random.chance(70) { Mode::ExactlyOnce } else { Mode::AtLeastOnce },
-            hosts: 2 + random.below(2),
+            hosts: 2 + random.below(HOSTS_MAX - 1),
             partitions: 1 + random.below(3),
             events: 2..=pick(random, [4, 10, 30, 90]),
             keys: small(pick(random, [1, 3, 12, 100])),
@@ -58,8 +74,7 @@ impl Plan {
                 open_max: small(pick(random, [1, 4, 20, 100])),
             },
             estimate: random.within(0..=80),
-            // From the least that makes sense, where events run one after the other, to where hardly anything is held.
-            budget: ProgressBudget::new(small(pick(random, [64, 76, 90, 74]))),
+            budgets: budgets(random, budget),
             transactions: TransactionLimits {
                 interval: Duration::from_millis(random.pick(&[0, 50, 1_000]).unwrap_or_default()),
                 bytes_max: small(random.within(1..=6)),
@@ -74,6 +89,14 @@ impl Plan {
             fault_percent: random.pick(&[0, 2, 5, 12, 25]).unwrap_or_default(),
         }
     }
+}
+
+/// Alike in most runs.
+fn budgets(random: &mut Random, chars: u64) -> Vec<ProgressBudget> {
+    let others = if random.chance(30) { [64, 74, 120] } else { [chars; 3] };
+    let mut budgets = vec![ProgressBudget::new(small(chars))];
+    budgets.extend((1..HOSTS_MAX).map(|_| ProgressBudget::new(small(random.pick(&others).unwrap_or(chars)))));
+    budgets
 }
 
 fn small(number: u64) -> usize {

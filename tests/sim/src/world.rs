@@ -193,7 +193,14 @@ impl World {
             Doing::Abandon(partition) => {
                 self.host(number, |host, ctx| host.abandon_unfinished(partition, ctx));
             }
-            Doing::GiveUp(partition) => drop(self.host(number, |host, ctx| host.give_up(partition, ctx))),
+            Doing::GiveUp(partition) => {
+                self.notes.count(Fact::GivenUp);
+                self.host(number, |host, ctx| host.give_up(partition, ctx));
+            }
+            Doing::WalkAway(partition) => {
+                self.notes.count(Fact::WalkedAway);
+                self.host(number, |host, ctx| host.give_up(partition, ctx));
+            }
             Doing::Retake(partition) => {
                 let owner = self.new_owner();
                 self.host(number, |host, ctx| host.retake(partition, owner, ctx));

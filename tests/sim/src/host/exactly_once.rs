@@ -119,7 +119,7 @@ impl Host {
         owned.gathering.ended();
         if let Some(first) = owned.first.take() {
             ctx.notes.count(Fact::FirstProgress);
-            owned.resume(first, ctx.plan);
+            owned.resume(first);
         }
         self.release_held(partition, ctx);
         self.copy(batch.record)
@@ -183,12 +183,12 @@ fn take_over(owned: &mut Owned, partition: Part, found: Option<ProgressRecord>, 
     match (found, copy) {
         (Some(found), Some(copy)) if trusts_copy => {
             owned.writer.resume(found);
-            owned.resume(copy, ctx.plan);
+            owned.resume(copy);
         }
         (Some(found), copy) if copy.as_ref().is_none_or(|copy| copy.serial <= progress(&found).serial) => {
             let progress = progress(&found);
             owned.writer.resume(found);
-            owned.resume(progress, ctx.plan);
+            owned.resume(progress);
         }
         (_, copy) => {
             let first: Progress = copy.unwrap_or_default();

@@ -14,7 +14,7 @@ impl Host {
         if !ctx.is_exactly_once() {
             ctx.oracle.took_over(partition, owner);
             let progress = ctx.group.committed(partition).and_then(|record| record.progress().ok());
-            owned.resume(progress.unwrap_or_default(), ctx.plan);
+            owned.resume(progress.unwrap_or_default());
         }
         self.owned.insert(partition, owned);
     }
@@ -78,9 +78,8 @@ impl Host {
         owned.is_leaving && is_written && !self.jobs.values().any(|job| job.partition == partition)
     }
 
-    /// Gives a partition up, in order.
+    /// Gives a partition up.
     pub(crate) fn give_up(&mut self, partition: Part, ctx: &mut Ctx<'_>) {
-        ctx.notes.count(Fact::GivenUp);
         self.drop_partition(partition);
         if let Some(member) = self.member {
             ctx.group.give_up(partition, member);

@@ -82,6 +82,9 @@ impl World {
                     for (partition, owned) in &host.owned {
                         owned.pending.into_iter().for_each(|_| add(Doing::TimeOut(*partition)));
                         owned.pending_commit.into_iter().for_each(|_| add(Doing::TimeOutCommit(*partition)));
+                        if owned.is_leaving {
+                            add(Doing::WalkAway(*partition));
+                        }
                     }
                 }
                 Life::Frozen => add(Doing::Crash),
