@@ -66,6 +66,31 @@ pub(crate) enum Action {
     Wait,
 }
 
+/// How many kinds of faults there are.
+pub(crate) const FAULT_KINDS: u32 = 13;
+
+impl Action {
+    /// The number of its kind, where it is a fault.
+    pub(crate) fn fault_kind(self) -> Option<u32> {
+        Some(match self {
+            Self::Host(_, Doing::Crash) => 0,
+            Self::Host(_, Doing::Freeze) => 1,
+            Self::Host(_, Doing::Stall) => 2,
+            Self::Host(_, Doing::Trap) => 3,
+            Self::Host(_, Doing::TimeOut(_) | Doing::TimeOutCommit(_)) => 4,
+            Self::Host(_, Doing::WalkAway(_)) => 5,
+            Self::Lose(_) => 6,
+            Self::ArriveLate(_) => 7,
+            Self::FailAbortable(_) => 8,
+            Self::FailFatal { .. } => 9,
+            Self::TimeOutTransaction(_) => 10,
+            Self::Expel(_) => 11,
+            Self::Rebalance => 12,
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

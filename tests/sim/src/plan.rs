@@ -1,5 +1,6 @@
 //! What a seed fixes before its run begins: how large everything is, and how much goes wrong.
 
+use crate::action::{Action, FAULT_KINDS};
 use crate::random::Random;
 use millrace_flow::admission::AdmissionLimits;
 use millrace_flow::progress::ProgressBudget;
@@ -34,8 +35,11 @@ pub(crate) struct Plan {
     pub(crate) slow_permille: u64,
     /// The chance in a thousand, at each step, that hosts wake which stand still.
     pub(crate) wake_permille: u64,
-    /// The chance, at each step, that hosts may hear what is new in the group: the lower, the longer a former owner goes on.
-    pub(crate) hear_percent: u64,
+    /// The chance of each host, at each step, that it may hear what is new in the group: the lower, the longer it goes on as a
+    /// former owner.
+    hear_percent: Vec<u64>,
+    /// The kinds of faults that happen, as bits. With few kinds, those that must meet to do harm meet more often.
+    fault_kinds: u32,
     /// For so many steps things go wrong, with this chance at each step.
     pub(crate) fault_steps: u64,
     pub(crate) fault_percent: u64,
@@ -48,6 +52,16 @@ impl Plan {
     /// The budget that a host keeps to.
     pub(crate) fn budget(&self, host: usize) -> ProgressBudget {
         self.budgets.get(host).copied().unwrap_or(ProgressBudget::RECORD)
+    }
+
+    /// Whether a fault may happen; whatever is none may.
+    pub(crate) fn allows(&self, action: Action) -> bool {
+        action.fault_kind().is_none_or(|kind| self.fault_kinds >> kind & 1 == 1)
+    }
+
+    /// See the field.
+    pub(crate) fn hear_percent(&self, host: usize) -> u64 {
+        self.hear_percent.get(host).copied().unwrap_or(100)
     }
 
     /// The characters of the largest budget: what another host left behind may be longer than one's own.
@@ -68,7 +82,7 @@ impl Plan {
             hosts: 2 + random.below(HOSTS_MAX - 1),
             partitions: 1 + random.below(3),
             events: 2..=pick(random, [4, 10, 30, 90]),
-            keys: small(pick(random, [1, 3, 12, 100])),
+            keys: small(pick(random, [1, 3, 12, 40])),
             admission: AdmissionLimits {
                 bytes_max: pick(random, [60, 300, 2_000, 20_000]),
                 open_max: small(pick(random, [1, 4, 20, 100])),
@@ -83,12 +97,19 @@ impl Plan {
             chunk: 1 + random.below(3),
             slow_percent: pick(random, [0, 5, 40, 100]),
             slow_permille: random.pick(&[2, 20, 100, 300]).unwrap_or(20),
-            wake_permille: random.pick(&[3, 10, 40]).unwrap_or(10),
-            hear_percent: random.pick(&[3, 20, 100]).unwrap_or(100),
+            wake_permille: random.pick(&[10, 50, 200]).unwrap_or(10),
+            hear_percent: (0..HOSTS_MAX).map(|_| random.pick(&[1, 20, 100]).unwrap_or(100)).collect(),
+            fault_kinds: fault_kinds(random),
             fault_steps: random.within(50..=1_500),
             fault_percent: random.pick(&[0, 2, 5, 12, 25]).unwrap_or_default(),
         }
     }
+}
+
+/// All of them, or some.
+fn fault_kinds(random: &mut Random) -> u32 {
+    let all = random.chance(40);
+    (0..FAULT_KINDS).filter(|_| all || random.chance(25)).fold(0, |kinds, kind| kinds | 1 << kind)
 }
 
 /// Alike in most runs.

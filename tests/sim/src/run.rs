@@ -62,15 +62,17 @@ fn next(world: &mut World, possible: &mut Vec<Action>) -> Option<Action> {
     possible.clear();
     if !world.heals && world.random.chance(world.plan.fault_percent) {
         world.faults(possible);
-    } else {
+        possible.retain(|fault| world.plan.allows(*fault));
+    }
+    if possible.is_empty() {
         let rarely = Rarely {
             answers: world.random.chance_in_thousand(world.plan.slow_permille),
             wakes: world.random.chance_in_thousand(world.plan.wake_permille),
-            hears: world.random.chance(world.plan.hear_percent),
+            hears: world.random.within(0..=99),
         };
         world.possible(possible, rarely);
         if possible.is_empty() {
-            world.possible(possible, Rarely { answers: true, wakes: true, hears: true });
+            world.possible(possible, Rarely { answers: true, wakes: true, hears: 0 });
         }
     }
     world.random.pick(possible)

@@ -26,8 +26,8 @@ pub(crate) struct Rarely {
     pub(crate) answers: bool,
     /// Hosts wake that stand still.
     pub(crate) wakes: bool,
-    /// Hosts hear what is new in the group.
-    pub(crate) hears: bool,
+    /// Hosts hear what is new in the group whose chance in a hundred is higher.
+    pub(crate) hears: u64,
 }
 
 #[derive(Debug)]

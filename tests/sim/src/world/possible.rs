@@ -16,7 +16,8 @@ impl World {
         let mut waits = false;
         for host in hosts.iter().filter(|host| host.life == Life::Up) {
             let mut add = |doing| into.push(Action::Host(host.number, doing));
-            if rarely.hears && host.member.is_none_or(|member| ctx.group.has_news(member)) {
+            let hears = rarely.hears < ctx.plan.hear_percent(host.number);
+            if hears && host.member.is_none_or(|member| ctx.group.has_news(member)) {
                 add(Doing::Hear);
             }
             host.ready.iter().for_each(|job| add(Doing::Start(*job)));
