@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// How many seeds a broken rule is given before it counts as unnoticed.
-pub const MUTANT_SEEDS_MAX: u64 = 5_000;
+pub const MUTANT_SEEDS_MAX: u64 = 10_000;
 
 /// Arguments of `./x sim`.
 #[derive(Clone, Debug, clap::Args)]

@@ -51,6 +51,10 @@ pub enum Fact {
     ResolvedNotOurs,
     /// A first progress record was written.
     FirstProgress,
+    /// Exactly-once began where the group's committed progress ended.
+    BeganAtGroup,
+    /// The same, though there was a progress record: an older one.
+    GroupAhead,
     /// A result was held back.
     Held,
     /// The oldest event was admitted beyond the budget.
@@ -73,7 +77,7 @@ pub enum Fact {
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Crash,
         Self::Freeze,
         Self::Wake,
@@ -98,6 +102,8 @@ impl Fact {
         Self::ResolvedAborted,
         Self::ResolvedNotOurs,
         Self::FirstProgress,
+        Self::BeganAtGroup,
+        Self::GroupAhead,
         Self::Held,
         Self::HeadAdmission,
         Self::HeadGrowth,
@@ -137,6 +143,8 @@ impl Fact {
             Self::ResolvedAborted => "unknown outcomes that were aborts",
             Self::ResolvedNotOurs => "unknown outcomes of another's partition",
             Self::FirstProgress => "first progress records",
+            Self::BeganAtGroup => "first records made of the group's progress",
+            Self::GroupAhead => "records older than the group's progress",
             Self::Held => "results held back",
             Self::HeadAdmission => "admissions by the head rule",
             Self::HeadGrowth => "answers taken by the head rule",

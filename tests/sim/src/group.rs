@@ -126,6 +126,11 @@ impl Group {
         taken
     }
 
+    /// What it has from before.
+    pub(crate) fn begin_with(&mut self, partition: Part, record: ProgressRecord) {
+        self.committed.insert(partition, record);
+    }
+
     pub(crate) fn committed(&self, partition: Part) -> Option<&ProgressRecord> {
         self.committed.get(&partition)
     }

@@ -1,7 +1,7 @@
 //! A deterministic simulation of the delivery rules: hosts made of the rules of `flow`, a model of Kafka's transactions and of
 //! its groups, and a seeded scheduler that picks what happens next, faults included, at every point at which a host waits.
 //!
-//! In reading order: what a seed fixes ([`plan`], [`input`], [`random`]); the model of the outside ([`broker`], [`group`],
+//! In reading order: what a seed fixes ([`plan`], [`input`], [`history`], [`random`]); the model of the outside ([`broker`], [`group`],
 //! [`network`], [`plugin`]); the hosts ([`host`], [`owned`], [`writer`]); the scheduler ([`action`], [`world`], [`run`]); the
 //! checks ([`oracle`]), what happened ([`fact`]) and the rules broken on purpose ([`mutant`]).
 //!
@@ -16,6 +16,7 @@ pub mod command;
 mod ctx;
 mod fact;
 mod group;
+mod history;
 mod host;
 mod input;
 mod mutant;

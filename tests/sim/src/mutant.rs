@@ -32,6 +32,10 @@ pub enum Mutant {
     PublishBeforeCommit,
     /// The group's copy trusted.
     TrustGroupCopy,
+    /// The group never looked at.
+    IgnoreGroup,
+    /// The group's text left out.
+    IgnoreGroupText,
     /// Send again into the same transaction.
     ResendWithoutAbort,
     /// Go on after a fence.
@@ -62,7 +66,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::CommitPastGap,
         Self::StripSet,
         Self::AssumeAborted,
@@ -76,6 +80,8 @@ impl Mutant {
         Self::ForgetHeadRule,
         Self::PublishBeforeCommit,
         Self::TrustGroupCopy,
+        Self::IgnoreGroup,
+        Self::IgnoreGroupText,
         Self::ResendWithoutAbort,
         Self::ReinitOnFence,
         Self::KeepProducer,
@@ -112,6 +118,8 @@ impl Mutant {
                 "progress is committed to the group when a batch is sealed, and read from there"
             }
             Self::TrustGroupCopy => "a take-over begins at the group's copy and not at the progress record",
+            Self::IgnoreGroup => "the group's committed progress is not looked at where exactly-once begins",
+            Self::IgnoreGroupText => "exactly-once begins at the group's committed offset, without the set beside it",
             Self::ResendWithoutAbort => "after an abortable error the batch is sent again in the same transaction",
             Self::ReinitOnFence => "a fenced producer is initialised again and goes on with its batch",
             Self::KeepProducer => "after a request that nobody answered the same producer aborts and goes on",

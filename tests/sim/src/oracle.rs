@@ -3,6 +3,7 @@
 
 use crate::broker::Decided;
 use crate::fact::{Fact, Notes};
+use crate::history::History;
 use crate::input::{Event, Id, Input, Kind, Output, Part};
 use crate::network::{GroupCommit, Message};
 use crate::plan::Plan;
@@ -98,6 +99,12 @@ impl Oracle {
         if self.violation.is_none() {
             self.violation = Some(Violation { check, what: what() });
         }
+    }
+
+    /// What is there from before.
+    pub(crate) fn begin_with(&mut self, input: &Input, partition: Part, history: &History) {
+        self.seen.extend(history.outputs.iter().map(|output| (output.kind, output.id)));
+        history.committed.iter().for_each(|record| self.moved(input, partition, record));
     }
 
     /// A session of a partition has read its progress; none: one that was not initialised yet, so the next one.

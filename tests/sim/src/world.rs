@@ -9,10 +9,11 @@ use crate::broker::Broker;
 use crate::ctx::Ctx;
 use crate::fact::{Fact, Notes};
 use crate::group::Group;
+use crate::history::History;
 use crate::host::{Host, Life};
 use crate::input::{Input, Part};
 use crate::mutant::Mutant;
-use crate::network::{Flight, Request, Sender};
+use crate::network::{Flight, Message, Request, Sender};
 use crate::oracle::Oracle;
 use crate::plan::{Mode, Plan};
 use crate::random::Random;
@@ -58,16 +59,25 @@ impl World {
         let mut notes = Notes { trace: traced.then(Vec::new), ..Notes::default() };
         notes.say(|| format!("seed {seed}: {plan:#?}"));
         input.events().for_each(|event| notes.say(|| format!("{event:?}")));
+        let (mut broker, mut group, mut oracle) = (Broker::new(), Group::new(plan.partitions), Oracle::default());
+        for partition in 0..plan.partitions {
+            let history = History::of(partition, &input, &plan, &mut random);
+            notes.say(|| format!("p{partition} begins with {history:?}"));
+            oracle.begin_with(&input, partition, &history);
+            broker.append(history.outputs.into_iter().map(Message::Output).collect());
+            broker.append(history.written.into_iter().map(|record| Message::Progress(partition, record)).collect());
+            history.committed.into_iter().for_each(|record| group.begin_with(partition, record));
+        }
         Self {
-            broker: Broker::new(),
-            group: Group::new(plan.partitions),
+            broker,
+            group,
             hosts: (0..plan.hosts).map(|number| Host::new(number, &plan)).collect(),
             flights: BTreeMap::new(),
             next_flight: 0,
             next_owner: 0,
             now: Instant::now(),
             notes,
-            oracle: Oracle::default(),
+            oracle,
             heals: false,
             plan,
             input,

@@ -177,7 +177,7 @@ impl Host {
 /// and so is the group's where it counted on without the record.
 fn take_over(owned: &mut Owned, partition: Part, found: Option<ProgressRecord>, ctx: &mut Ctx<'_>) {
     let progress = |record: &ProgressRecord| record.progress().unwrap_or_default();
-    let copy = ctx.group.committed(partition).map(progress);
+    let copy = ctx.group.committed(partition).filter(|_| !ctx.breaks(Mutant::IgnoreGroup)).map(progress);
     owned.first = None;
     let trusts_copy = ctx.breaks(Mutant::TrustGroupCopy) || ctx.breaks(Mutant::PublishBeforeCommit);
     match (found, copy) {
@@ -190,8 +190,14 @@ fn take_over(owned: &mut Owned, partition: Part, found: Option<ProgressRecord>, 
             owned.writer.resume(found);
             owned.resume(progress);
         }
-        (_, copy) => {
-            let first: Progress = copy.unwrap_or_default();
+        (found, copy) => {
+            if copy.is_some() {
+                ctx.notes.count(if found.is_some() { Fact::GroupAhead } else { Fact::BeganAtGroup });
+            }
+            let mut first: Progress = copy.unwrap_or_default();
+            if ctx.breaks(Mutant::IgnoreGroupText) {
+                first = Progress { serial: first.serial, ..Progress::at(first.prefix) };
+            }
             owned.writer.write(Vec::new(), Vec::new(), ProgressRecord::of(&first, None));
             owned.first = Some(first);
         }
