@@ -37,6 +37,8 @@ pub(crate) struct Host {
     /// Its number in the group, and the generation that it knows of.
     pub(crate) member: Option<u64>,
     pub(crate) generation: u64,
+    /// For so many steps it hears nothing of the group: it has just woken.
+    pub(crate) deaf_steps: u64,
     admission: Admission,
     pub(crate) plugin: Plugin,
     pub(crate) jobs: BTreeMap<u64, Job>,
@@ -55,6 +57,7 @@ impl Host {
             life: Life::Up,
             member: None,
             generation: 0,
+            deaf_steps: 0,
             admission: Admission::new(plan.admission),
             plugin: Plugin::default(),
             jobs: BTreeMap::new(),

@@ -161,6 +161,11 @@ impl Oracle {
         self.taken_over.insert(owner, settled);
     }
 
+    /// The serial of a partition's progress.
+    pub(crate) fn progress_of(&self, partition: Part) -> Option<u64> {
+        self.progress.get(&partition).map(|progress| progress.serial)
+    }
+
     /// The text of a progress that is about to be written. The set may take what the longest frame around it leaves, so that
     /// the text fits whatever offset and serial it names.
     pub(crate) fn fits(&mut self, record: &ProgressRecord, plan: &Plan) {

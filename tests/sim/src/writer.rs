@@ -110,6 +110,11 @@ impl Writer {
         self.before = Some(before);
     }
 
+    /// The serial that the batch goes on from.
+    pub(crate) fn before(&self) -> Option<u64> {
+        Some(self.before.as_ref()?.progress().ok()?.serial)
+    }
+
     /// Begins a transaction.
     pub(crate) fn write(&mut self, jobs: Vec<u64>, outputs: Vec<(u64, Output)>, record: ProgressRecord) {
         self.batch = Some(Batch { jobs, outputs, record, outputs_committed: false });

@@ -36,6 +36,7 @@ impl World {
     pub(super) fn wake(&mut self, number: usize) {
         let Some(host) = self.hosts.get_mut(number) else { return };
         host.life = Life::Up;
+        host.deaf_steps = self.random.pick(&[0, 30, 200]).unwrap_or_default();
         self.notes.count(Fact::Wake);
         let waiting: Vec<_> =
             host.owned.iter().map(|(partition, owned)| (*partition, owned.pending, owned.pending_commit)).collect();

@@ -14,9 +14,10 @@ impl World {
         let Self { plan, input, mutant, group, notes, oracle, now, hosts, flights, .. } = self;
         let ctx = Ctx { plan, input, mutant: *mutant, group, notes, oracle, now: *now };
         let mut waits = false;
+        hosts.iter_mut().for_each(|host| host.deaf_steps = host.deaf_steps.saturating_sub(1));
         for host in hosts.iter().filter(|host| host.life == Life::Up) {
             let mut add = |doing| into.push(Action::Host(host.number, doing));
-            let hears = rarely.hears < ctx.plan.hear_percent(host.number);
+            let hears = rarely.hears < ctx.plan.hear_percent(host.number) && (host.deaf_steps == 0 || rarely.wakes);
             if hears && host.member.is_none_or(|member| ctx.group.has_news(member)) {
                 add(Doing::Hear);
             }
@@ -40,16 +41,25 @@ impl World {
             former.for_each(|partition| add(Doing::CommitFormer(*partition)));
         }
         self.on_its_way(into);
-        if rarely.wakes {
-            let frozen = self.hosts.iter().filter(|host| host.life == Life::Frozen);
-            into.extend(frozen.map(|host| Action::Host(host.number, Doing::Wake)));
-        }
+        let frozen = self.hosts.iter().filter(|host| host.life == Life::Frozen);
+        let wakes = frozen.filter(|host| rarely.wakes || self.is_overtaken(host));
+        into.extend(wakes.map(|host| Action::Host(host.number, Doing::Wake)));
         if self.heals {
             self.recoveries(into);
         }
         if waits {
             into.push(Action::Wait);
         }
+    }
+
+    /// Whether another wrote progress while this host stood still in the middle of a transaction: the moment at which it does
+    /// most harm when it wakes.
+    fn is_overtaken(&self, host: &Host) -> bool {
+        host.owned.iter().any(|(partition, owned)| {
+            owned.writer.before().is_some_and(|before| {
+                owned.writer.batch.is_some() && self.oracle.progress_of(*partition).is_some_and(|now| now > before)
+            })
+        })
     }
 
     /// What arrives, and what the broker still has to write.
@@ -67,16 +77,20 @@ impl World {
 
     /// Everything that can go wrong now.
     pub(crate) fn faults(&self, into: &mut Vec<Action>) {
+        let up = self.hosts.iter().filter(|host| host.life == Life::Up).count();
         for host in &self.hosts {
             let mut add = |doing| into.push(Action::Host(host.number, doing));
             match host.life {
                 Life::Up => {
                     add(Doing::Crash);
-                    add(Doing::Freeze);
-                    add(Doing::Stall);
-                    // What is interrupted is what becomes interesting.
-                    let writes = host.owned.values().filter(|owned| owned.writer.batch.is_some());
-                    writes.for_each(|_| (0..3).for_each(|_| add(Doing::Stall)));
+                    // Somebody must be there to take over: a whole group that stands still learns nothing.
+                    if up > 1 {
+                        add(Doing::Freeze);
+                        add(Doing::Stall);
+                        // What is interrupted is what becomes interesting.
+                        let writes = host.owned.values().filter(|owned| owned.writer.batch.is_some());
+                        writes.for_each(|_| (0..3).for_each(|_| add(Doing::Stall)));
+                    }
                     if host.plugin.holds_tickets() {
                         add(Doing::Trap);
                     }
