@@ -86,9 +86,9 @@ class Plugin(Generic[S]):
         async def enrich(event: Event, wiki: MediaWiki) -> Outcome:
             ...
 
-    The names of plugin, inputs, outputs, lookups and stores have 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`, a letter or digit
-    first. The operator binds inputs and outputs to streams; unless told, to the streams of the same names. The version
-    is for people: a host tells plugins apart by their bytes.
+    The names of plugin, inputs, outputs, lookups and stores have 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`, a letter or
+    digit first. The operator binds inputs and outputs to streams; unless told, to the streams of the same names. The
+    version is for people: a host tells plugins apart by their bytes.
 
     `lookups` are the kinds that the plugin asks: `revision`, `compare`, `html`, `query`, `http`. One that is asked and
     not listed breaks a rule (`plugin_rule`), and a pipeline must grant exactly those that are listed.
