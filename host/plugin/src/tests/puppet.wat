@@ -9,8 +9,8 @@
 ;;   M  take one more MiB of memory for good, or trap
 ;;   p  trap if the turn has other inputs                    T  trap if the clock is odd
 ;;   g  log a line             G  log without a ticket       c  count             q  read state
-;;   Q  log what the store `hello` has under `hello`, if anything      PN put the digit N there      D  delete it
-;;   SN set the timer `hello` of the wall clock to N                   C  clear it                 |  stop: a timer begins here
+;;   ?  log what the store `hello` has under `hello`, if anything      +N put the digit N there      -  delete it
+;;   @N set the timer `hello` of the wall clock to N                   #  clear it                 |  stop: a timer begins here
 ;;   rN read the last blob given, N bytes from offset 0      xN read blob N       h  return a huge result
 (module
   (import "millrace:plugin/blobs@0.1.0" "read" (func $blob_read (param i64 i64 i32 i32)))
@@ -195,22 +195,22 @@
         (call $state_get (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 144) (i32.const 5)
           (i32.const 1200))))
       (if (call $is (local.get $c) (i32.const 0x7c)) (then (return)))                                             ;; |
-      (if (call $is (local.get $c) (i32.const 0x51)) (then                                                        ;; Q
+      (if (call $is (local.get $c) (i32.const 0x3f)) (then                                                        ;; ?
         (call $state_get (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 144) (i32.const 5)
           (i32.const 1200))
         (if (i32.load8_u (i32.const 1200)) (then
           (call $log (i32.const 1) (local.get $ticket) (i32.const 1) (i32.load (i32.const 1204))
             (i32.load (i32.const 1208)))))))
-      (if (call $is (local.get $c) (i32.const 0x50)) (then                                                        ;; P
+      (if (call $is (local.get $c) (i32.const 0x2b)) (then                                                        ;; +
         (i32.store8 (i32.const 1200) (call $letter (local.get $entry)))
         (call $state_put (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 144) (i32.const 5)
           (i32.const 1200) (i32.const 1))))
-      (if (call $is (local.get $c) (i32.const 0x44)) (then                                                        ;; D
+      (if (call $is (local.get $c) (i32.const 0x2d)) (then                                                        ;; -
         (call $state_delete (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 144) (i32.const 5))))
-      (if (call $is (local.get $c) (i32.const 0x53)) (then                                                        ;; S
+      (if (call $is (local.get $c) (i32.const 0x40)) (then                                                        ;; @
         (call $timer_set (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 1)
           (i64.extend_i32_u (call $digit (local.get $entry))))))
-      (if (call $is (local.get $c) (i32.const 0x43)) (then                                                        ;; C
+      (if (call $is (local.get $c) (i32.const 0x23)) (then                                                        ;; #
         (call $timer_clear (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 1))))
       (if (call $is (local.get $c) (i32.const 0x72)) (then                                                        ;; r
         (call $blob_read (i64.load offset=8 (local.get $entry)) (i64.const 0) (call $digit (local.get $entry))
