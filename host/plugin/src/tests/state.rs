@@ -263,7 +263,7 @@ fn a_counter_counts_by_key_in_one_turn_and_in_many_instances() {
 #[test]
 fn a_reorder_buffer_holds_events_until_they_are_in_order_or_the_time_is_over() {
     let mut kept = Kept::of(&guest("reorder-buffer"));
-    let mut run = |kept: &mut Kept, number: u32| {
+    let run = |kept: &mut Kept, number: u32| {
         let ticket = kept.event("k", 1_000, &format!("{{\"sequence\":{number}}}"));
         kept.settle();
         kept.emitted(ticket)
