@@ -218,7 +218,8 @@ impl Station {
     fn apply(&mut self, effect: Effect, shared: &Shared, now_ms: u64) {
         match effect {
             Effect::Ask { ticket, ask } => self.ask(ticket, ask),
-            Effect::Done { ticket, outcome, report } => {
+            // Jobs carry no state yet, so nothing of it changes.
+            Effect::Done { ticket, outcome, report, changes: _ } => {
                 let Some(open) = self.close(ticket, shared) else { return };
                 self.report(&report);
                 self.conclude(open, outcome, now_ms);
