@@ -65,6 +65,8 @@ pub enum Cause {
     OutputTooLarge,
     /// What the event writes to the state of its key does not fit any more.
     StateFull,
+    /// The host died each time that this event was in its hands, the last time with no other event beside it.
+    HostDied,
     /// Kafka does not take the outputs.
     Delivery,
     /// The plugin said `fail`.
@@ -119,6 +121,7 @@ impl Cause {
             | Self::Deadline
             | Self::OutputInvalid
             | Self::StateFull
+            | Self::HostDied
             | Self::PluginFail(_) => ("never", FAILED),
         };
         Rule { error_type, remedy, tried, counted }
@@ -138,7 +141,7 @@ impl Cause {
         all.extend(lookups.map(Self::Lookup));
         all.extend([Self::LookupOutage, Self::PluginTrap, Self::PluginTimeout, Self::PluginMemory, Self::PluginRule]);
         all.extend([Self::PluginStalled, Self::Deadline, Self::OutputInvalid, Self::OutputTooLarge, Self::StateFull]);
-        all.push(Self::Delivery);
+        all.extend([Self::HostDied, Self::Delivery]);
         all.extend([Self::PluginFail(own()), Self::PluginRetry(own()), Self::RetriesExhausted(own())]);
         all
     }
@@ -165,6 +168,7 @@ impl Cause {
             Self::OutputInvalid => ("output_invalid", ErrorEvent),
             Self::OutputTooLarge => ("output_too_large", ErrorEvent),
             Self::StateFull => ("state_full", ErrorEvent),
+            Self::HostDied => ("host_died", ErrorEvent),
             Self::Delivery => ("delivery", Wait),
             Self::PluginFail(word) => (word.as_str(), ErrorEvent),
             Self::PluginRetry(word) => (word.as_str(), Retry),

@@ -46,6 +46,8 @@ pub struct Job {
     pub record: Arc<Record>,
     /// Which try it is.
     pub attempts: Attempts,
+    /// Whether it killed the host so often that it is not run any more, but becomes an error event.
+    pub is_condemned: bool,
 }
 
 /// What a worker made of a job.

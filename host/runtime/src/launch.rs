@@ -102,7 +102,7 @@ pub async fn launch(
         spec,
         changes,
         wanted: want,
-        path: path.with_reprocess(reprocess),
+        path: path.with_reprocess(reprocess).with_suspects(host.crumbs.suspects(&config.name)),
         workers: host.workers.clone(),
         results: finished,
         consumer,
@@ -113,6 +113,7 @@ pub async fn launch(
         clock: Arc::clone(&host.clock),
         tuning,
         drain: host.controls.drain(&config.name),
+        host: Arc::clone(host),
         stop: host.stop.clone(),
         status: publish,
     };

@@ -9,6 +9,7 @@
 
 pub mod admin;
 pub mod binding;
+pub mod breadcrumb;
 pub mod brokerless;
 pub mod catalog;
 pub mod check;

@@ -23,6 +23,7 @@ mod refused;
 mod reprocessed;
 #[cfg(test)]
 mod sample;
+mod suspects;
 mod transactions;
 mod versions;
 
@@ -50,6 +51,7 @@ use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
+use suspects::Suspects;
 use transactions::Sealed;
 use versions::{PartitionVersions, RunningVersions};
 
@@ -129,6 +131,8 @@ struct OpenJob {
     /// Whether it was admitted alone, to find out whether events still fail.
     purpose: Purpose,
     worker: Option<usize>,
+    /// Whether it killed the host so often that it is not run any more.
+    is_condemned: bool,
     /// Whether its lane went on and its progress was reserved: once, also when it has to run again.
     released: bool,
     /// What came of it, once that is known; counted when it settles.
@@ -147,7 +151,7 @@ enum Ending {
 impl OpenJob {
     /// The job as a worker gets it.
     fn job(&self, id: JobId) -> Job {
-        Job { id, record: Arc::clone(&self.record), attempts: self.attempts }
+        Job { id, record: Arc::clone(&self.record), attempts: self.attempts, is_condemned: self.is_condemned }
     }
 }
 
@@ -166,6 +170,7 @@ pub struct RecordPath {
     partitions: FxHashMap<TopicPartition, Partition>,
     jobs: FxHashMap<JobId, OpenJob>,
     next_job: u64,
+    suspects: Suspects,
     /// Jobs that may run and have no worker yet.
     ready: Vec<JobId>,
     /// Jobs in flight per worker.
@@ -206,6 +211,7 @@ impl RecordPath {
             partitions: FxHashMap::default(),
             jobs: FxHashMap::default(),
             next_job: 0,
+            suspects: Suspects::default(),
             ready: Vec::new(),
             load: vec![0; workers],
             retries: BTreeMap::new(),
@@ -282,7 +288,8 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self { partitions, admission, failures, answers, backlog_bytes, jobs, next_job, ready, .. } = self;
+        let Self { partitions, admission, failures, answers, backlog_bytes, jobs, next_job, ready, suspects, .. } =
+            self;
         let (order, drain, reprocess, metrics) = (self.order, &self.drain, &self.reprocess, &self.metrics);
         for (name, partition) in partitions.iter_mut() {
             while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
@@ -331,6 +338,7 @@ impl RecordPath {
                 let id = JobId(*next_job);
                 *next_job += 1;
                 let lane = lane_of(order, &record);
+                let is_condemned = Self::is_condemned(suspects, id, (record.source.clone(), record.offset));
                 jobs.insert(
                     id,
                     OpenJob {
@@ -344,6 +352,7 @@ impl RecordPath {
                         admitted: now,
                         purpose,
                         worker: None,
+                        is_condemned,
                         released: false,
                         ending: None,
                     },
@@ -466,6 +475,7 @@ impl RecordPath {
         self.admission.release(job.reserved);
         self.metrics.settled(now.saturating_duration_since(job.admitted));
         self.count_ending(&job, now);
+        self.clear_suspect(&job);
         match &job.ending {
             Some(Ending::Emitted(outputs)) => self.metrics.emitted(*outputs),
             Some(Ending::Skipped(reason)) => self.metrics.skipped(reason),

@@ -14,6 +14,7 @@ use crate::event_outlet::EventOutlet;
 use crate::job::{Finished, VersionId};
 use crate::partition::{Batch, Destination, RecordPath, Until};
 use crate::spec::PipelineSpec;
+use crate::supervisor::Host;
 use crate::worker::Message;
 use millrace_flow::clock::Clock;
 use millrace_flow::progress::{PluginDigest, Progress, ProgressError};
@@ -115,6 +116,8 @@ pub struct Pipeline {
     pub tuning: Tuning,
     /// Up to where it is to take events, if an operator drains it.
     pub drain: watch::Receiver<Option<Until>>,
+    /// The host.
+    pub host: Arc<Host>,
     /// True once the host stops.
     pub stop: watch::Receiver<bool>,
     /// How it is, for readiness.
@@ -289,6 +292,10 @@ impl Pipeline {
     /// Writes down how things stand.
     fn observe(&mut self) {
         self.path.observe();
+        let cleared = self.path.cleared_suspects();
+        if !cleared.is_empty() {
+            self.host.crumbs.cleared(&self.spec.name, &cleared);
+        }
         self.spec.metrics.oldest_open(&self.path.oldest_open(), self.clock.now_ms());
         self.observe_failures();
         if let Some(statistics) = self.consumer.statistics() {

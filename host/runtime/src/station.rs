@@ -2,6 +2,7 @@
 //! path, decode -> turn -> check, is here in this order; what comes before and after it is in `partition.rs`, and who
 //! takes the next turn in `worker.rs`.
 
+use crate::breadcrumb::Crumb;
 use crate::config::UnfitConfig;
 use crate::job::{Finish, Finished, Job, JobId, VersionId};
 use crate::spec::{InputBinding, PipelineSpec};
@@ -74,6 +75,8 @@ pub struct Station {
     finished: Vec<Finished>,
     asks: Vec<Request>,
     effects: Vec<Effect>,
+    /// The events that the next turns are about.
+    in_hand: FxHashMap<Ticket, Arc<Record>>,
     account: Account,
     /// What the worker is that it is on.
     on: Role,
@@ -91,6 +94,7 @@ impl Station {
             finished: Vec::new(),
             asks: Vec::new(),
             effects: Vec::new(),
+            in_hand: FxHashMap::default(),
             account: Account::open(Instant::now()),
             on: Role::Ordinary,
         }
@@ -114,6 +118,12 @@ impl Station {
     /// Decodes the job's record and hands it to an instance, or finishes it here and now.
     pub(crate) fn start(&mut self, job: Job, shared: &Shared, now_ms: u64) {
         let spec = Arc::clone(&self.spec);
+        if job.is_condemned {
+            let message = "the host died each time that it had this event in its hands, at last with no other beside it; \
+                           it was not run again";
+            return self.fail(&job, None, Failure::new(Cause::HostDied.word(), message), now_ms);
+        }
+        failpoint::pass_event(job.record.offset);
         let Some(input) = spec.inputs.get(&job.record.source.topic) else {
             let failure = no_input(&job.record);
             return self.fail(&job, None, failure, now_ms);
@@ -148,14 +158,21 @@ impl Station {
         let ticket = self.crew.start(event(&job, input, document.as_ref(), spec.inline_bytes_max));
         let deadline = Instant::now() + spec.event_deadline;
         self.deadlines.push_back((deadline, ticket));
+        self.in_hand.insert(ticket, Arc::clone(&job.record));
         self.open
             .insert(ticket, OpenEvent { job, document, facts, answer_bytes: 0, told_bytes: 0, asks_open: 0, deadline });
+    }
+
+    /// Takes note of events that will be started now: from here on they may kill the host.
+    pub(crate) fn take_in_hand(&mut self, jobs: &[Job], crumb: &mut Crumb) {
+        crumb.lay(&self.spec.name, jobs.iter().map(|job| &job.record).chain(self.in_hand.values()));
     }
 
     /// Takes the answer to one of an event's questions. One for an event that is over is nobody's.
     pub(crate) fn answer(&mut self, ticket: Ticket, answered: Answered) {
         failpoint::pass(Failpoint::Answered);
         if let Some(open) = self.open.get_mut(&ticket) {
+            self.in_hand.insert(ticket, Arc::clone(&open.job.record));
             open.asks_open = open.asks_open.saturating_sub(1);
             open.deadline += Duration::from_millis(answered.held_ms);
             open.answer_bytes += answered.answer.as_ref().map_or(0, |reply| reply.held() as u64);
@@ -187,9 +204,10 @@ impl Station {
     }
 
     /// One round: turns, what the turns said, deadlines, and off with it.
-    pub(crate) fn round(&mut self, shared: &Shared) {
+    pub(crate) fn round(&mut self, shared: &Shared, crumb: &mut Crumb) {
         let now_ms = shared.clock.now_ms();
         if self.crew.has_work() {
+            crumb.lay(&self.spec.name, self.in_hand.values());
             let mut effects = std::mem::take(&mut self.effects);
             let (began, spent) = (Instant::now(), ThreadTime::now());
             failpoint::pass(Failpoint::InTurn);
@@ -199,11 +217,14 @@ impl Station {
                 self.apply(effect, shared, now_ms);
             }
             self.effects = effects;
+            let open = &self.open;
+            self.in_hand.retain(|ticket, _| open.get(ticket).is_some_and(|open| open.asks_open == 0));
             let loose = self.crew.take_report();
             self.report(&loose);
             self.spec.metrics.instances_lost(self.crew.take_lost());
             self.account.book(spent.elapsed(), Instant::now());
         }
+        crumb.lift();
         // Behind the turns: an answer that has come in time is not lost to a round that took long.
         self.expire(shared, now_ms);
         if !self.asks.is_empty() {

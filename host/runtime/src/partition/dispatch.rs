@@ -21,7 +21,7 @@ impl RecordPath {
         /// Below this, a batch is not worth splitting: a turn of many events costs less than many turns.
         const SPLIT_FROM: usize = 16;
         let mut by_version: BTreeMap<VersionId, Vec<Job>> = BTreeMap::new();
-        for id in self.ready.drain(..) {
+        for id in self.take_ready() {
             if let Some(open) = self.jobs.get(&id) {
                 by_version.entry(open.version).or_default().push(open.job(id));
             }

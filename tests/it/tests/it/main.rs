@@ -15,6 +15,7 @@ mod concealed;
 mod consume;
 mod contained;
 mod contract;
+mod crashing;
 mod declared;
 mod drain;
 mod enrichment;
