@@ -91,14 +91,51 @@ impl Action {
     }
 }
 
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hear => f.write_str("hears what is new in the group"),
+            Self::Fetch(partition) => write!(f, "p{partition} fetches"),
+            Self::Admit(partition) => write!(f, "p{partition} admits"),
+            Self::Start(job) => write!(f, "starts job {job}"),
+            Self::TakeAnswer(_) => f.write_str("gets the answer of a lookup"),
+            Self::Seal(partition) => write!(f, "p{partition} seals a transaction"),
+            Self::Write(partition) => write!(f, "p{partition} writes"),
+            Self::Deliver(partition) => write!(f, "p{partition} delivers"),
+            Self::Commit(partition) => write!(f, "p{partition} commits"),
+            Self::TimeOut(partition) => write!(f, "p{partition} waits no longer for an answer"),
+            Self::TimeOutCommit(partition) => write!(f, "p{partition} waits no longer for its commit"),
+            Self::Abandon(partition) => write!(f, "p{partition} leaves: what is unfinished is given up"),
+            Self::GiveUp(partition) => write!(f, "p{partition} is given up"),
+            Self::WalkAway(partition) => write!(f, "p{partition} is given up, whatever is under way"),
+            Self::Retake(partition) => write!(f, "p{partition} is taken over anew"),
+            Self::CommitFormer(partition) => write!(f, "p{partition} is another's and commits"),
+            Self::Trap => f.write_str("loses its instance"),
+            Self::Crash => f.write_str("CRASHES"),
+            Self::Restart => f.write_str("starts again"),
+            Self::Freeze => f.write_str("FREEZES"),
+            Self::Stall => f.write_str("FREEZES for so long that the group gives it up"),
+            Self::Wake => f.write_str("WAKES"),
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Host(host, doing) => write!(f, "h{host}: {doing:?}"),
-            Self::Mark(id, log) => write!(f, "broker: marker of p{} in log {log}", id.partition),
-            Self::TimeOutTransaction(id) => write!(f, "broker: the transaction of p{} takes too long", id.partition),
-            Self::Expel(member) => write!(f, "group: member {member} was not heard of"),
-            other => write!(f, "{other:?}"),
+            Self::Host(host, doing) => write!(f, "h{host} {doing}"),
+            Self::Arrive(number) => write!(f, "request {number} arrives"),
+            Self::ArriveLate(number) => write!(f, "request {number} arrives LATE"),
+            Self::FailAbortable(number) => write!(f, "request {number} FAILS, abortable"),
+            Self::FailFatal { number, has_effect: true } => write!(f, "request {number} FAILS, but has its effect"),
+            Self::FailFatal { number, has_effect: false } => write!(f, "request {number} FAILS, without effect"),
+            Self::Answer(number) => write!(f, "answer {number} arrives"),
+            Self::Lose(number) => write!(f, "request or answer {number} is LOST"),
+            Self::Mark(id, log) => write!(f, "broker writes the marker of p{} in log {log}", id.partition),
+            Self::TimeOutTransaction(id) => write!(f, "broker ABORTS the transaction of p{}", id.partition),
+            Self::Expel(member) => write!(f, "group GIVES UP member {member}"),
+            Self::Rebalance => f.write_str("group REBALANCES"),
+            Self::Wait => f.write_str("time passes"),
         }
     }
 }

@@ -12,6 +12,9 @@ use std::thread;
 /// How many seeds a broken rule is given before it counts as unnoticed.
 pub const MUTANT_SEEDS_MAX: u64 = 10_000;
 
+/// So much of the first failed seed is told without being asked.
+const LAST_STEPS: usize = 40;
+
 /// Arguments of `./x sim`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SimArgs {
@@ -94,7 +97,13 @@ fn play_many(args: &SimArgs, mutant: Option<Mutant>, out: &mut impl Write) -> an
     match failed.first() {
         None => Ok(()),
         Some((seed, _)) => {
-            bail!("{} of {runs} seeds failed; every step of one: ./x sim --seed {seed} --trace", failed.len())
+            let trace = run(*seed, mutant, true).trace;
+            writeln!(out, "the last steps of seed {seed}:")?;
+            for line in trace.iter().skip(trace.len().saturating_sub(LAST_STEPS)) {
+                writeln!(out, "  {line}")?;
+            }
+            let broken = mutant.map(|mutant| format!(" --mutant {mutant:?}")).unwrap_or_default();
+            bail!("{} of {runs} seeds failed; every step of one: ./x sim --seed {seed} --trace{broken}", failed.len())
         }
     }
 }

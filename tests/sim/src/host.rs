@@ -122,6 +122,8 @@ impl Host {
             ending: None,
             has_left: false,
         };
+        let number = self.next_job;
+        ctx.notes.say(|| format!("    job {number} is {partition}/{}", event.offset));
         self.jobs.insert(self.next_job, job);
         self.ready.extend(owned.lanes.enter(lane, self.next_job));
         self.check_bytes(ctx);

@@ -12,7 +12,12 @@ const SEEDS: u64 = 10_000;
 fn every_rule_holds_and_every_fault_happens() {
     let Total { runs, facts, failed, .. } = play(0, SEEDS, None);
     let told: Vec<String> = failed.iter().take(10).map(|(seed, violation)| format!("{seed}: {violation}")).collect();
-    assert!(told.is_empty(), "{} of {runs} seeds failed, among them\n{}", failed.len(), told.join("\n"));
+    assert!(
+        told.is_empty(),
+        "{} of {runs} seeds failed (every step of one: ./x sim --seed SEED --trace), among them\n{}",
+        failed.len(),
+        told.join("\n")
+    );
     // One or two would be chance, and the next change of the scheduler would lose them.
     let rare: Vec<_> = facts.each().filter(|(_, count)| *count < 10).collect();
     assert_eq!(rare, [], "too rare to prove anything");
