@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod audit;
 pub mod binding;
 pub mod brokerless;
 pub mod catalog;
@@ -27,12 +28,14 @@ pub mod metrics;
 pub mod orders;
 pub mod partition;
 pub mod pipeline;
+pub mod pipelines;
 pub mod reference;
 pub mod registry;
 pub mod reload;
 pub mod reprocess;
 pub mod shutdown;
 pub mod spec;
+pub mod standing;
 pub mod station;
 pub mod supervisor;
 pub mod telemetry;
