@@ -2,6 +2,7 @@
 //! configuration). What the words do is elsewhere.
 
 mod audit;
+mod offsets;
 mod reprocess;
 mod until_interrupted;
 
@@ -36,6 +37,8 @@ const EXAMPLES: &str = "Examples:
                                       show which failed events can be given back
   millrace audit host.yaml --pipeline enrich
                                       verify what a pipeline wrote against what it read
+  millrace offsets show host.yaml --pipeline enrich
+                                      show how far a pipeline is, and set it elsewhere
   millrace consume mediawiki.recentchange --limit 3
                                       show events of a public stream
   millrace catalog host.yaml          show all streams, and who reads and writes them
@@ -105,6 +108,9 @@ enum Command {
     /// Verify what a pipeline wrote against what it read: what is missing, doubled, out of order, invalid.
     #[command(after_help = audit::HELP)]
     Audit(Box<audit::Arguments>),
+    /// Show how far a pipeline is in each partition, set it elsewhere, or skip single events.
+    #[command(after_help = offsets::HELP)]
+    Offsets(Box<offsets::Arguments>),
     /// Show the events of a stream: from Kafka, from EventStreams or from files.
     #[command(after_help = consume::EXAMPLES)]
     Consume(Box<ConsumeArguments>),
@@ -199,6 +205,7 @@ pub fn main() -> ExitCode {
         }
         Command::Reprocess(arguments) => reprocess::run(arguments),
         Command::Audit(arguments) => audit::run(*arguments),
+        Command::Offsets(arguments) => offsets::run(*arguments),
         Command::Consume(arguments) => match consume::run(&arguments) {
             consume::Ended::Done => DONE,
             consume::Ended::Failed => FAILED,
@@ -328,7 +335,9 @@ pub fn help() -> String {
     let mut command = Arguments::command().term_width(100);
     command.build();
     let mut text = command.render_long_help().to_string();
-    for name in ["run", "check", "inspect", "pipeline", "reprocess", "audit", "consume", "catalog", "reference"] {
+    for name in
+        ["run", "check", "inspect", "pipeline", "reprocess", "audit", "offsets", "consume", "catalog", "reference"]
+    {
         if let Some(sub) = command.find_subcommand_mut(name) {
             text.push_str(&format!("\n=== {name} ===\n{}", sub.render_long_help()));
         }

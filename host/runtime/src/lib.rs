@@ -25,6 +25,8 @@ pub mod inspect;
 pub mod job;
 pub mod launch;
 pub mod metrics;
+pub mod offsets;
+pub mod operator;
 pub mod orders;
 pub mod partition;
 pub mod pipeline;

@@ -1,0 +1,37 @@
+//! Who gives an order on this machine, for the line that is kept of it. It tells colleagues whom to ask, and proves nothing.
+
+use std::path::Path;
+
+/// The name of the user that this process runs as; behind it who became that user with `sudo`, where that is known.
+pub fn operator() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    // A machine without such a file has no names, only numbers.
+    let users = std::fs::read_to_string(Path::new("/etc/passwd")).unwrap_or_default();
+    let name = name_of(&users, uid).map_or_else(|| format!("uid {uid}"), str::to_owned);
+    match std::env::var("SUDO_USER") {
+        Ok(before) if before != name => format!("{name} (for {before})"),
+        _ => name,
+    }
+}
+
+/// The name of a user in the text of `/etc/passwd`: `name:password:uid:...`.
+fn name_of(users: &str, uid: u32) -> Option<&str> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _password, number) = (fields.next()?, fields.next()?, fields.next()?);
+        (number.parse() == Ok(uid)).then_some(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_the_name_of_its_number() {
+        let users = "root:x:0:0::/root:/bin/sh\nbroken\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        assert_eq!(name_of(users, 0), Some("root"));
+        assert_eq!(name_of(users, 1000), Some("ann"));
+        assert_eq!(name_of(users, 100), None);
+    }
+}
