@@ -11,7 +11,7 @@ use super::written::{Judged, Topic, Validator, Whose, document, topics, whose};
 use crate::config::{OrderConfig, PipelineConfig};
 use crate::registry::{Schemas, SchemasConfig};
 use crate::reprocess::screen::Screen;
-use crate::standing::{Place, Truth, truth};
+use crate::standing::{Place, Truth};
 use anyhow::bail;
 use millrace_flow::progress::Progress;
 use millrace_flow::record::{Record, TopicPartition};
@@ -32,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct Plan {
     /// The pipeline.
     pub pipeline: PipelineConfig,
+    /// Where its progress is kept.
+    pub truth: Truth,
     /// Where schemas are.
     pub schemas: SchemasConfig,
     /// Which events.
@@ -71,7 +73,7 @@ impl Session<'_> {
             bail!("the outputs of `{}` are posted to an event service; an audit needs topics to read", pipeline.name);
         }
         self.screen.phase("Looking at the topics.");
-        let place = Place::find(pipeline, truth(pipeline))?;
+        let place = Place::find(pipeline, self.plan.truth.clone())?;
         let topics = topics(pipeline)?;
         let mut evidence = self.read_inputs(&place)?;
         evidence.topics = topics.iter().map(|topic| topic.name.clone()).collect();

@@ -7,6 +7,7 @@ use crate::audit::session::{self, Plan};
 use crate::audit::window::{Point, Window, parse_point};
 use crate::config::{HostConfig, parse_time, printable};
 use crate::pipelines::find_pipeline;
+use crate::standing::truth;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -83,6 +84,7 @@ pub(super) fn run(arguments: Arguments) -> u8 {
         Err(error) => return complain(&error.to_string(), WRONG),
     };
     let plan = Plan {
+        truth: truth(&pipeline),
         pipeline,
         schemas,
         window: Window { since_ms: arguments.since, until_ms: arguments.until, from: arguments.from, to: arguments.to },

@@ -1,6 +1,8 @@
 //! `millrace offsets`: what is shown is what is kept, a change is shown before it is made, and never made while the
 //! pipeline runs.
 
+mod exactly_once;
+
 use crate::command::{Ended, millrace};
 use anyhow::{Context as _, ensure};
 use millrace_bed::events::{Change, Kind, Wiki};
