@@ -2,15 +2,19 @@
 
 use std::path::Path;
 
-/// The name of the user that this process runs as; behind it who became that user with `sudo`, where that is known.
+/// What Linux says of a process that no login stands behind: a service, a container.
+const NOBODY_LOGGED_IN: u32 = u32::MAX;
+
+/// The name of the user that this process runs as; behind it who logged in and became that user, where the system tells.
 pub fn operator() -> String {
     let uid = rustix::process::getuid().as_raw();
-    // A machine without such a file has no names, only numbers.
-    let users = std::fs::read_to_string(Path::new("/etc/passwd")).unwrap_or_default();
-    let name = name_of(&users, uid).map_or_else(|| format!("uid {uid}"), str::to_owned);
-    match std::env::var("SUDO_USER") {
-        Ok(before) if before != name => format!("{name} (for {before})"),
-        _ => name,
+    // A machine without such a file has no names, only numbers; one without the other does not say who logged in.
+    let read = |path: &str| std::fs::read_to_string(Path::new(path)).unwrap_or_default();
+    let users = read("/etc/passwd");
+    let name = |uid| name_of(&users, uid).map_or_else(|| format!("uid {uid}"), str::to_owned);
+    match read("/proc/self/loginuid").trim().parse::<u32>() {
+        Ok(login) if login != uid && login != NOBODY_LOGGED_IN => format!("{} (for {})", name(uid), name(login)),
+        _ => name(uid),
     }
 }
 

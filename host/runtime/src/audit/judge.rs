@@ -218,8 +218,9 @@ impl Bench<'_> {
                     let Some(input) = source.input(found.offset) else { continue };
                     let event = Event { number: found.source, source, input: *input };
                     let detail = format!(
-                        "it lies behind {}, which is of a later event, {}, of the same key",
+                        "it lies behind {}, the result with index {} of the event {}, which has the same key",
                         self.place(before),
+                        before.index,
                         at(&source.partition, before.offset),
                     );
                     self.find(event, Defect::OutOfOrder, Some(found), detail);

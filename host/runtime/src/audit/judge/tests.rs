@@ -143,7 +143,7 @@ fn results_of_a_key_lie_in_the_order_of_their_events() {
     check(|evidence, _| swap(evidence, (100, 1), (102, 0)), &[(Defect::OutOfOrder, 100, "out/0/4")]);
     check(|evidence, _| swap(evidence, (104, 0), (104, 1)), &[(Defect::OutOfOrder, 104, "out/0/7")]);
     // Other keys and other partitions have an order of their own.
-    check(|evidence, _| swap(evidence, (101, 0), (102, 0)), &[]);
+    check(|evidence, _| swap(evidence, (101, 1), (102, 0)), &[]);
     let elsewhere = |evidence: &mut Evidence, _: &mut Rules| {
         let last = of(evidence, 104, 1);
         (last.partition, last.at) = (1, 0);
