@@ -63,6 +63,8 @@ pub enum Cause {
     OutputInvalid,
     /// An emitted event is larger than its stream takes.
     OutputTooLarge,
+    /// What the event writes to the state of its key does not fit any more.
+    StateFull,
     /// Kafka does not take the outputs.
     Delivery,
     /// The plugin said `fail`.
@@ -116,6 +118,7 @@ impl Cause {
             | Self::Lookup(_)
             | Self::Deadline
             | Self::OutputInvalid
+            | Self::StateFull
             | Self::PluginFail(_) => ("never", FAILED),
         };
         Rule { error_type, remedy, tried, counted }
@@ -134,7 +137,8 @@ impl Cause {
         let mut all = vec![Self::Decode, Self::TooLarge, Self::SchemaUnfit];
         all.extend(lookups.map(Self::Lookup));
         all.extend([Self::LookupOutage, Self::PluginTrap, Self::PluginTimeout, Self::PluginMemory, Self::PluginRule]);
-        all.extend([Self::PluginStalled, Self::Deadline, Self::OutputInvalid, Self::OutputTooLarge, Self::Delivery]);
+        all.extend([Self::PluginStalled, Self::Deadline, Self::OutputInvalid, Self::OutputTooLarge, Self::StateFull]);
+        all.push(Self::Delivery);
         all.extend([Self::PluginFail(own()), Self::PluginRetry(own()), Self::RetriesExhausted(own())]);
         all
     }
@@ -160,6 +164,7 @@ impl Cause {
             Self::Deadline => ("deadline", ErrorEvent),
             Self::OutputInvalid => ("output_invalid", ErrorEvent),
             Self::OutputTooLarge => ("output_too_large", ErrorEvent),
+            Self::StateFull => ("state_full", ErrorEvent),
             Self::Delivery => ("delivery", Wait),
             Self::PluginFail(word) => (word.as_str(), ErrorEvent),
             Self::PluginRetry(word) => (word.as_str(), Retry),

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// How long one wait for a record takes.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The value of the newest committed record of each of `keys`; a key without one, or whose newest is a tombstone, is
-/// absent. Equal keys lie in one partition, so the newest is the one with the greatest offset.
+/// The values of the newest committed records of each of `keys`: one of each partition that has one, because a key lies in
+/// another partition once its topic has got more. A key without any, or whose newest is a tombstone, is absent.
 ///
 /// # Errors
 /// The topic does not exist, or the cluster does not answer for as long as `patience`.
@@ -20,19 +20,19 @@ pub fn newest_values(
     topic: &str,
     keys: &BTreeSet<Bytes>,
     patience: Duration,
-) -> Result<BTreeMap<Bytes, Bytes>, KafkaError> {
+) -> Result<BTreeMap<Bytes, Vec<Bytes>>, KafkaError> {
     let mut range = RangeReader::open(cluster, topic, None)?;
     let mut newest = BTreeMap::new();
     let mut heard = Instant::now();
     loop {
         match range.next(LOOK)? {
-            Step::End => return Ok(newest),
+            Step::End => break,
             Step::Record(record) => {
                 heard = Instant::now();
-                match (record.key.filter(|key| keys.contains(key)), record.value) {
-                    (Some(key), Some(value)) => drop(newest.insert(key, value)),
-                    (Some(key), None) => drop(newest.remove(&key)),
-                    (None, _) => {}
+                let Some(key) = record.key.filter(|key| keys.contains(key)) else { continue };
+                match record.value {
+                    Some(value) => drop(newest.insert((key, record.source.partition), value)),
+                    None => drop(newest.remove(&(key, record.source.partition))),
                 }
             }
             Step::Nothing if heard.elapsed() >= patience => {
@@ -43,4 +43,9 @@ pub fn newest_values(
             Step::Nothing => {}
         }
     }
+    let mut values: BTreeMap<Bytes, Vec<Bytes>> = BTreeMap::new();
+    for ((key, _partition), value) in newest {
+        values.entry(key).or_default().push(value);
+    }
+    Ok(values)
 }

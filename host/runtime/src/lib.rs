@@ -31,6 +31,7 @@ pub mod orders;
 pub mod partition;
 pub mod pipeline;
 pub mod pipelines;
+pub mod progress_topic;
 pub mod reference;
 pub mod registry;
 pub mod reload;

@@ -1,7 +1,7 @@
 //! How far a pipeline is in each partition that it reads, as commands see it from outside: what its group has committed,
 //! and in exactly-once the record in its progress topic. Only [`truth`] knows which of the two counts.
 
-use crate::config::PipelineConfig;
+use crate::config::{DeliveryConfig, PipelineConfig};
 use anyhow::Context as _;
 use bytes::Bytes;
 use millrace_flow::progress::Progress;
@@ -34,8 +34,9 @@ pub enum Truth {
 
 /// Where the progress of this pipeline is kept.
 pub fn truth(config: &PipelineConfig) -> Truth {
-    match config.delivery {
-        crate::config::DeliveryConfig::AtLeastOnce => Truth::Group,
+    match &config.delivery {
+        DeliveryConfig::AtLeastOnce => Truth::Group,
+        DeliveryConfig::ExactlyOnce { progress_topic } => Truth::Records { topic: progress_topic.clone() },
     }
 }
 
@@ -178,10 +179,13 @@ impl<'a> Place<'a> {
         let keys: BTreeSet<Bytes> = self.partitions.iter().map(key).collect();
         let values = newest_values(&self.pipeline.output_cluster, topic, &keys, PATIENCE)?;
         for (partition, standing) in standings {
-            let Some(value) = values.get(&key(partition)) else { continue };
-            let read = ProgressRecord::decode(value).and_then(|record| record.progress());
             let unread = || format!("the newest progress record of {partition} in topic {topic} cannot be read");
-            standing.record = Some(read.with_context(unread)?);
+            for value in values.get(&key(partition)).into_iter().flatten() {
+                let read = ProgressRecord::decode(value).and_then(|record| record.progress()).with_context(unread)?;
+                if standing.record.as_ref().is_none_or(|record| record.serial < read.serial) {
+                    standing.record = Some(read);
+                }
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Rules that need more than one section to be seen: names that must differ, loops, grants without anything behind them.
 
 use super::HostConfig;
-use super::pipeline::PipelineConfig;
+use super::pipeline::{DeliveryConfig, PipelineConfig};
 use super::reader::Section;
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,6 +13,7 @@ pub(crate) fn check(section: &Section<'_>, config: &HostConfig) {
     for (index, pipeline) in config.pipelines.iter().enumerate() {
         topics(section, index, pipeline);
         reprocess(section, config, index, pipeline);
+        progress(section, config, index, pipeline);
         brokerless(section, index, pipeline);
         grants(section, config, index, pipeline);
     }
@@ -111,6 +112,20 @@ fn reprocess(section: &Section<'_>, config: &HostConfig, index: usize, pipeline:
             let does = if reads { "read" } else { "written" };
             let problem = format!("`{}` is {does} by the pipeline `{}` already", reprocess.topic, other.name);
             section.pipeline_mistake(index, &["reprocess", "topic"], problem, "give it a topic of its own");
+        }
+    }
+}
+
+/// The topic of progress records holds nothing else. Pipelines may share it.
+fn progress(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &PipelineConfig) {
+    let DeliveryConfig::ExactlyOnce { progress_topic: topic } = &pipeline.delivery else { return };
+    for other in &config.pipelines {
+        let reads = pipeline.output_cluster == other.cluster && other.consumed().any(|read| read == topic);
+        let writes = pipeline.output_cluster == other.output_cluster && other.written().any(|(it, _)| it == topic);
+        if reads || writes {
+            let does = if reads { "read" } else { "written" };
+            let problem = format!("`{topic}` is {does} by the pipeline `{}`", other.name);
+            section.pipeline_mistake(index, &["progress_topic"], problem, "give progress a topic of its own");
         }
     }
 }

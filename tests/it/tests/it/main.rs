@@ -21,6 +21,7 @@ mod declared;
 mod drain;
 mod enrichment;
 mod event_service;
+mod exactly_once;
 mod failing;
 mod group;
 mod hostile;

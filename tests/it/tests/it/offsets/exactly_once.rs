@@ -76,7 +76,8 @@ impl Scene {
     fn newest(&self, key: &ProgressKey) -> anyhow::Result<Progress> {
         let key = key.encode().into();
         let values = newest_values(&self.stage.cluster, &self.topic, &BTreeSet::from([Clone::clone(&key)]), PATIENCE)?;
-        Ok(ProgressRecord::decode(values.get(&key).context("no record")?)?.progress()?)
+        let value = values.get(&key).and_then(|values| values.first()).context("no record")?;
+        Ok(ProgressRecord::decode(value)?.progress()?)
     }
 
     fn within<T>(&self, work: impl FnOnce(&Place<'_>, &ProgressKey) -> anyhow::Result<T>) -> anyhow::Result<T> {
