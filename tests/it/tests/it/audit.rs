@@ -17,6 +17,9 @@ const PAGES: u64 = 10;
 const EVENTS: u64 = 60;
 const PARTITIONS: i32 = 2;
 
+/// What is made wrong in an output: its name, how, and what is said of it.
+type Case = (&'static str, fn(&mut Value), &'static str);
+
 fn audit(stage: &Stage, arguments: &[&str]) -> anyhow::Result<Ended> {
     millrace(stage, "audit", &[&["--json"], arguments].concat())
 }
@@ -142,7 +145,7 @@ fn outputs_that_are_not_what_their_source_and_schema_make_of_them_are_invalid() 
         changed[3].value = Some(event.to_string().into());
         Ok(changed)
     };
-    let cases: [(&str, fn(&mut Value), &str); 4] = [
+    let cases: [Case; 4] = [
         ("id", |event| event["meta"]["id"] = json!("0ff9bbe1-d0c5-5b1c-b2cc-1d2bd2c9a6a4"), "meta.id"),
         ("stream", |event| event["meta"]["stream"] = json!("another"), "meta.stream"),
         ("schema", |event| event["page"]["page_id"] = json!("no number"), "not valid"),

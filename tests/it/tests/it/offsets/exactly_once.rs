@@ -1,12 +1,13 @@
 //! The same where a progress record counts and not what the group has committed. The records are written by hand here, as
 //! the owner of a partition would.
 
+use crate::command::millrace;
 use anyhow::Context as _;
 use millrace_bed::events::{Change as PageChange, Kind, Wiki};
 use millrace_flow::progress::Progress;
 use millrace_flow::progress_record::{ProgressKey, ProgressRecord};
 use millrace_flow::record::{OutputRecord, TopicPartition};
-use millrace_it::{Stage, kafka};
+use millrace_it::{Stage, kafka, settled, wait_for_metrics};
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::config::ProducerConfig;
 use millrace_kafka::exclusive::{ExclusiveError, ExclusiveWriter};
@@ -23,6 +24,7 @@ use millrace_runtime::offsets::session::{Target, Wish, apply, look, plan};
 use millrace_runtime::pipelines::find_pipeline;
 use millrace_runtime::standing::{Origin, Place, Truth};
 use millrace_services::Topic;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -203,4 +205,32 @@ fn an_audit_finds_results_that_no_progress_record_contains() -> anyhow::Result<(
         assert_eq!((report.findings.count(Defect::Uncovered), offsets), (2, vec![15, 17]), "{}", report.text());
         Ok(())
     })
+}
+
+#[test]
+fn a_real_run_is_clean_until_somebody_sets_its_offsets_back() -> anyhow::Result<()> {
+    let stage = Stage::set_exactly_once("offsets-once", "page-content-change", 1, Duration::from_millis(50))?;
+    super::feed(&stage)?;
+    let killed = stage.start()?;
+    wait_for_metrics(&killed, "first events", |metrics| settled(metrics) >= 5.0)?;
+    killed.kill()?;
+    let host = stage.start()?;
+    stage.committed_to_the_end(i64::try_from(super::EVENTS)?)?;
+    let running = super::offsets(&stage, "set", &["--to-offset", "10", "--apply"])?;
+    assert!(running.code == Some(1) && running.said.contains("is running"), "{running:?}");
+    assert_eq!(host.terminate()?, Some(0));
+    let clean = millrace(&stage, "audit", &["--json", "--every-event"])?;
+    assert_eq!((clean.code, &clean.result["delivery"]), (Some(0), &json!("exactly_once")), "{clean:?}");
+
+    let shown = &super::done(&stage, "show", &[])?["partitions"][0];
+    assert_eq!((&shown["from"], &shown["lag"]), (&json!("progress record"), &json!(0)), "{shown}");
+    super::done(&stage, "set", &["--to-offset", "10", "--apply"])?;
+    let back = millrace(&stage, "audit", &["--json"])?;
+    assert_eq!((back.code, &back.result["counts"]["uncovered"]), (Some(1), &json!(super::EVENTS - 10)), "{back:?}");
+    let host = stage.start()?;
+    stage.committed_to_the_end(i64::try_from(super::EVENTS)?)?;
+    assert_eq!(host.terminate()?, Some(0));
+    let again = millrace(&stage, "audit", &["--json"])?;
+    assert_eq!((again.code, &again.result["counts"]["doubled"]), (Some(1), &json!(super::EVENTS - 10)), "{again:?}");
+    Ok(())
 }
