@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn a_user_has_the_name_of_its_number() {
-        let users = "root:x:0:0::/root:/bin/sh\nbroken\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        let users = "root:x:0:0::/:/bin/sh\nbroken\nann:x:1000:1000::/:/bin/sh\n";
         assert_eq!(name_of(users, 0), Some("root"));
         assert_eq!(name_of(users, 1000), Some("ann"));
         assert_eq!(name_of(users, 100), None);

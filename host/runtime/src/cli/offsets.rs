@@ -25,7 +25,7 @@ pub(super) const HELP: &str = "Examples:
   millrace offsets skip host.yaml --pipeline enrich --skip eqiad.pages:0:1234 --apply
 
 Use it in place of `kafka-consumer-groups --reset-offsets`: what a pipeline keeps is more than an
-offset, and in exactly-once the group's offsets are a copy that is not looked at.
+offset, and in exactly-once the group's offsets are a copy of what counts.
 
 `set` and `skip` show what they would do, and do it with --apply only. They are refused while the
 pipeline runs: stop it on every host of its group first (a drained one still runs). Events that

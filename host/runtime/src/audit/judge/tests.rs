@@ -1,3 +1,5 @@
+//! The judge is given a good run with one thing made wrong, for each thing that can be.
+
 use super::*;
 use millrace_flow::progress::Progress;
 
