@@ -55,7 +55,8 @@ enum Order {
         named: Named,
         #[command(flatten)]
         target: ToWhere,
-        /// Only this partition, as TOPIC:PARTITION; may be given several times. Without it, all that the pipeline reads.
+        /// Only this partition, as TOPIC:PARTITION; may be given several times. Without it, all of the pipeline's inputs;
+        /// those of its reprocess topic only where they are named.
         #[arg(long = "partition", value_name = "PARTITION", value_parser = parse_partition)]
         partitions: Vec<TopicPartition>,
         /// Do it; without this it is only shown.

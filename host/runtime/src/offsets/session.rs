@@ -36,7 +36,8 @@ pub enum Target {
 /// What is to be changed.
 #[derive(Clone, Debug)]
 pub enum Wish {
-    /// These partitions go on elsewhere; all of the pipeline's where none is named.
+    /// These partitions go on elsewhere; all of the inputs' where none is named. What was given back is run again only
+    /// where its partition is named: it would run beside the original otherwise.
     Set {
         /// Where.
         target: Target,
@@ -73,7 +74,7 @@ pub fn plan(place: &Place<'_>, found: &[Found], wish: &Wish) -> anyhow::Result<V
     match wish {
         Wish::Set { target, partitions } => {
             let named: Vec<&Found> = partitions.iter().map(find).collect::<anyhow::Result<_>>()?;
-            let chosen = if named.is_empty() { found.iter().collect() } else { named };
+            let chosen = if named.is_empty() { of_inputs(place, found) } else { named };
             for found in chosen {
                 changes.extend(change::set(found, offset_of(place, found, *target)?)?);
             }
@@ -87,6 +88,13 @@ pub fn plan(place: &Place<'_>, found: &[Found], wish: &Wish) -> anyhow::Result<V
         }
     }
     Ok(changes)
+}
+
+fn of_inputs<'f>(place: &Place<'_>, found: &'f [Found]) -> Vec<&'f Found> {
+    let is_reprocess = |found: &&Found| {
+        place.pipeline.reprocess.as_ref().is_some_and(|reprocess| *reprocess.topic == *found.partition.topic)
+    };
+    found.iter().filter(|found| !is_reprocess(found)).collect()
 }
 
 fn offset_of(place: &Place<'_>, found: &Found, target: Target) -> anyhow::Result<i64> {
