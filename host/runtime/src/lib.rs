@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod audit;
 pub mod binding;
 pub mod breadcrumb;
 pub mod brokerless;
@@ -25,9 +26,12 @@ pub mod inspect;
 pub mod job;
 pub mod launch;
 pub mod metrics;
+pub mod offsets;
+pub mod operator;
 pub mod orders;
 pub mod partition;
 pub mod pipeline;
+pub mod pipelines;
 pub mod progress_topic;
 pub mod reference;
 pub mod registry;
@@ -35,6 +39,7 @@ pub mod reload;
 pub mod reprocess;
 pub mod shutdown;
 pub mod spec;
+pub mod standing;
 pub mod station;
 pub mod supervisor;
 pub mod telemetry;

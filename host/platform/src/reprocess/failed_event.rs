@@ -143,7 +143,7 @@ fn source(headers: &[Header]) -> Option<(&str, Coordinates)> {
 }
 
 /// How often the event was given back: never, where nothing is said of it.
-pub(super) fn reprocessed(headers: &[Header]) -> Result<u32, Unreturnable> {
+pub(crate) fn reprocessed(headers: &[Header]) -> Result<u32, Unreturnable> {
     match value_of(headers, REPROCESSED) {
         None => Ok(0),
         Some(_) => {

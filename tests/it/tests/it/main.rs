@@ -7,10 +7,12 @@
     reason = "these are tests, which may fail in the shortest way"
 )]
 
+mod audit;
 mod bad_input;
 mod brokerless;
 mod catalog;
 mod chaos;
+mod command;
 mod concealed;
 mod consume;
 mod contained;
@@ -24,6 +26,7 @@ mod exactly_once;
 mod failing;
 mod group;
 mod hostile;
+mod offsets;
 mod outage;
 mod plugins;
 mod poison;
