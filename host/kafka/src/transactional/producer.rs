@@ -117,9 +117,9 @@ impl TransactionalProducer {
             let Err(error) = committed else { return Attempt::Committed { strained } };
             match meaning(&error) {
                 Meaning::Again if Instant::now() < deadline => strained = true,
-                Meaning::Abort => return self.abort(KafkaError::native(&self.what, &error)),
+                Meaning::Abort if !strained => return self.abort(KafkaError::native(&self.what, &error)),
                 Meaning::Fenced => return Attempt::Fenced,
-                Meaning::Again | Meaning::Unusable => return self.unusable(&error),
+                Meaning::Again | Meaning::Abort | Meaning::Unusable => return self.unusable(&error),
             }
         }
     }
@@ -149,14 +149,18 @@ impl TransactionalProducer {
     }
 
     /// Aborts. By now every record has its report: aborting before that is what librdkafka is known to get wrong (its
-    /// issue 4849).
+    /// issue 4849). Where the call had to be made again, an earlier one may still be on its way and would cut the next
+    /// transaction off, so this producer is of no more use.
     fn abort(&self, because: KafkaError) -> Attempt {
         let deadline = Instant::now() + PATIENCE;
+        let mut strained = false;
         loop {
             self.native.poll(Duration::ZERO);
-            let Err(error) = self.native.abort_transaction(CALL) else { return Attempt::Aborted(because) };
+            let Err(error) = self.native.abort_transaction(CALL) else {
+                return if strained { Attempt::Unknown(because) } else { Attempt::Aborted(because) };
+            };
             match meaning(&error) {
-                Meaning::Again if Instant::now() < deadline => {}
+                Meaning::Again if Instant::now() < deadline => strained = true,
                 Meaning::Fenced => return Attempt::Fenced,
                 Meaning::Again | Meaning::Abort | Meaning::Unusable => return self.unusable(&error),
             }

@@ -84,7 +84,7 @@ impl Owner {
                     failpoint::pass(Failpoint::Committed);
                     *before = transaction.progress.clone();
                     self.tell(TransactionEvent::Committed(Arc::clone(transaction)));
-                    return if strained { self.renew(producer) } else { Tenure::Goes(producer) };
+                    return if strained { self.renew(producer, transaction) } else { Tenure::Goes(producer) };
                 }
                 Attempt::Refused(failures) => {
                     self.tell(TransactionEvent::Refused(Arc::clone(transaction), failures));
@@ -150,20 +150,15 @@ impl Owner {
     }
 
     /// Replaces a producer of which a late request may still be on its way: a broker refuses it once the name has a newer
-    /// epoch. Without this, it could end a later transaction (brokers of before KIP-890's second part).
-    fn renew(&self, old: TransactionalProducer) -> Tenure {
+    /// epoch. Without this, it could end a later transaction (brokers of before KIP-890's second part). Another owner may
+    /// have come between the two, and be fenced by this: what it wrote says so.
+    fn renew(&self, old: TransactionalProducer, committed: &Arc<Transaction>) -> Tenure {
         drop(old);
-        while !self.is_released() {
-            match TransactionalProducer::open(&self.config, &self.partition) {
-                Ok(new) => return Tenure::Goes(new),
-                Err(error) if error.is_transient() => thread::park_timeout(PAUSE_MAX),
-                Err(error) => {
-                    self.report(DeliveryEvent::Fatal(error));
-                    return Tenure::Ended;
-                }
-            }
+        match self.look(&committed.progress, committed) {
+            Some((new, Resolution::Committed)) => Tenure::Goes(new),
+            Some((_, Resolution::Aborted | Resolution::NotOurs)) => self.end(committed),
+            None => Tenure::Ended,
         }
-        Tenure::Ended
     }
 
     fn end(&self, transaction: &Arc<Transaction>) -> Tenure {

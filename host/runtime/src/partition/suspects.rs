@@ -31,7 +31,7 @@ impl RecordPath {
             return false;
         }
         let deaths = suspects.deaths.get(&place).copied().unwrap_or(0);
-        if deaths >= ALONE_FROM && deaths < CONDEMNED_FROM {
+        if (ALONE_FROM..CONDEMNED_FROM).contains(&deaths) {
             suspects.open.push(id);
         }
         deaths >= CONDEMNED_FROM
