@@ -44,6 +44,8 @@ struct Coordinator {
     messages: Vec<Message>,
     /// Who wrote last.
     owner: u64,
+    /// Whether the last transaction of this epoch was committed, so that the same request again is answered in the same way.
+    has_committed: bool,
 }
 
 /// A transaction at the moment at which it was decided to be committed.
@@ -94,9 +96,17 @@ impl Broker {
 
     /// InitProducerId: aborts what is open, or answers with a new epoch, under which no older one is heard any more.
     pub(crate) fn init(&mut self, id: TransactionalId) -> Option<Answer> {
-        let idle = Coordinator { epoch: 0, state: State::Idle, logs: BTreeSet::new(), messages: Vec::new(), owner: 0 };
+        let idle = Coordinator {
+            epoch: 0,
+            state: State::Idle,
+            logs: BTreeSet::new(),
+            messages: Vec::new(),
+            owner: 0,
+            has_committed: false,
+        };
         let coordinator = self.coordinators.entry(id).or_insert(idle);
         coordinator.epoch += 1;
+        coordinator.has_committed = false;
         if matches!(coordinator.state, State::Ongoing) {
             coordinator.decide(false);
             return None;
@@ -109,16 +119,17 @@ impl Broker {
         let Some(coordinator) = self.coordinators.get_mut(&session.id).filter(|own| own.epoch == session.epoch) else {
             return Answer::Fenced;
         };
+        coordinator.state = State::Ongoing;
+        coordinator.owner = owner;
+        coordinator.has_committed = false;
+        coordinator.logs.extend(messages.iter().map(log_of));
         let refused = messages.iter().position(|message| matches!(message, Message::Output(output) if output.refused));
         if let Some(refused) = refused {
             return Answer::Refused(refused);
         }
-        coordinator.state = State::Ongoing;
-        coordinator.owner = owner;
         coordinator.messages.extend_from_slice(messages);
         for message in messages {
             let log = log_of(message);
-            coordinator.logs.insert(log);
             let entry = Entry::Data { id: Some(session.id), message: message.clone(), fate: Fate::Open };
             self.logs.get_mut(log).into_iter().for_each(|log| log.push(entry.clone()));
         }
@@ -131,9 +142,10 @@ impl Broker {
             return (Answer::Fenced, None);
         };
         if !matches!(coordinator.state, State::Ongoing) {
-            // Nothing is open: an abort has nothing to do, and a commit has nothing to commit.
-            return (if commit { Answer::Fatal } else { Answer::Done }, None);
+            // Nothing is open: an abort has nothing to do, and of a commit only the last one can be meant.
+            return (if commit && !coordinator.has_committed { Answer::Fatal } else { Answer::Done }, None);
         }
+        coordinator.has_committed = commit;
         let messages = coordinator.decide(commit);
         let decided = Decided { partition: session.id.partition, session: session.number, messages };
         (Answer::Done, commit.then_some(decided))

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// How many seeds a broken rule is given before it counts as unnoticed.
-pub const MUTANT_SEEDS_MAX: u64 = 10_000;
+pub const MUTANT_SEEDS_MAX: u64 = 30_000;
 
 /// So much of the first failed seed is told without being asked.
 const LAST_STEPS: usize = 40;

@@ -181,8 +181,13 @@ impl World {
             }
             Doing::Write(partition) => {
                 let request = self.host(number, |host, ctx| host.next_request(partition, ctx)).flatten();
-                if let Some(Request::End(_, false)) = request {
-                    self.notes.count(Fact::Aborted);
+                if let Some(Request::End(_, commit)) = request {
+                    let again = self.hosts.get(number).and_then(|host| host.owned.get(&partition));
+                    if again.is_some_and(|owned| owned.writer.repeats > 0) {
+                        self.notes.count(Fact::Repeated);
+                    } else if !commit {
+                        self.notes.count(Fact::Aborted);
+                    }
                 }
                 self.send(number, partition, request, Awaited::Answer);
             }
