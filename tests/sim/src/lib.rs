@@ -33,4 +33,4 @@ mod writer;
 pub use fact::{Fact, Facts};
 pub use mutant::Mutant;
 pub use oracle::{Check, Violation};
-pub use run::{Report, is_exactly_once, run};
+pub use run::{Report, is_exactly_once, run, run_traced};

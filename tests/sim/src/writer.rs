@@ -3,7 +3,7 @@
 
 use crate::input::{Output, Part};
 use crate::mutant::Mutant;
-use crate::network::{Answer, Message, Request, Session, TransactionalId};
+use crate::network::{Answer, Message, Request, Session, TransactionalId, Verdict};
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::transactions::{Resolution, resolve};
 
@@ -162,8 +162,8 @@ impl Writer {
                 let progress = Message::Progress(self.id.partition, self.batch.as_ref()?.record.clone());
                 Some(Request::Produce(self.session?, vec![progress]))
             }
-            Stage::Commit => Some(Request::End(self.session?, true)),
-            Stage::Abort => Some(Request::End(self.session?, false)),
+            Stage::Commit => Some(Request::End(self.session?, Verdict::Commit)),
+            Stage::Abort => Some(Request::End(self.session?, Verdict::Abort)),
         }
     }
 

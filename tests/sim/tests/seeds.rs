@@ -1,7 +1,7 @@
 //! Ten thousand seeds hold; every fault happens in them; every broken rule is noticed; a seed says the same run again.
 
 use millrace_sim::command::{Total, notice, play};
-use millrace_sim::{Mutant, run};
+use millrace_sim::{Mutant, run_traced};
 use std::collections::BTreeSet;
 use std::thread;
 
@@ -44,7 +44,7 @@ fn every_broken_rule_is_noticed() {
 #[test]
 fn a_seed_says_the_same_run_again() {
     for seed in 0..20 {
-        let (once, again) = (run(seed, None, true), run(seed, None, true));
+        let (once, again) = (run_traced(seed, None), run_traced(seed, None));
         assert_eq!(once.trace, again.trace, "seed {seed}");
         assert!(once.trace.len() as u64 > once.steps);
     }
