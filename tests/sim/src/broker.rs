@@ -2,7 +2,7 @@
 //! coordinator and leader alike). A decided transaction becomes visible log by log, as its markers are written.
 
 use crate::input::{Kind, Part};
-use crate::network::{Answer, Message, Request, Session, TransactionalId};
+use crate::network::{Answer, Message, Request, Session, TransactionalId, Verdict};
 use millrace_flow::progress_record::ProgressRecord;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ enum State {
     Ongoing,
     /// Decided; markers are still to be written to these logs.
     Decided {
-        commit: bool,
+        verdict: Verdict,
         unmarked: BTreeSet<usize>,
     },
 }
@@ -44,6 +44,8 @@ struct Coordinator {
     messages: Vec<Message>,
     /// Who wrote last.
     owner: u64,
+    /// Whether the last transaction of this epoch was committed, so that the same request again is answered in the same way.
+    has_committed: bool,
 }
 
 /// A transaction at the moment at which it was decided to be committed.
@@ -94,11 +96,19 @@ impl Broker {
 
     /// InitProducerId: aborts what is open, or answers with a new epoch, under which no older one is heard any more.
     pub(crate) fn init(&mut self, id: TransactionalId) -> Option<Answer> {
-        let idle = Coordinator { epoch: 0, state: State::Idle, logs: BTreeSet::new(), messages: Vec::new(), owner: 0 };
+        let idle = Coordinator {
+            epoch: 0,
+            state: State::Idle,
+            logs: BTreeSet::new(),
+            messages: Vec::new(),
+            owner: 0,
+            has_committed: false,
+        };
         let coordinator = self.coordinators.entry(id).or_insert(idle);
         coordinator.epoch += 1;
+        coordinator.has_committed = false;
         if matches!(coordinator.state, State::Ongoing) {
-            coordinator.decide(false);
+            coordinator.decide(Verdict::Abort);
             return None;
         }
         self.sessions += 1;
@@ -109,16 +119,17 @@ impl Broker {
         let Some(coordinator) = self.coordinators.get_mut(&session.id).filter(|own| own.epoch == session.epoch) else {
             return Answer::Fenced;
         };
+        coordinator.state = State::Ongoing;
+        coordinator.owner = owner;
+        coordinator.has_committed = false;
+        coordinator.logs.extend(messages.iter().map(log_of));
         let refused = messages.iter().position(|message| matches!(message, Message::Output(output) if output.refused));
         if let Some(refused) = refused {
             return Answer::Refused(refused);
         }
-        coordinator.state = State::Ongoing;
-        coordinator.owner = owner;
         coordinator.messages.extend_from_slice(messages);
         for message in messages {
             let log = log_of(message);
-            coordinator.logs.insert(log);
             let entry = Entry::Data { id: Some(session.id), message: message.clone(), fate: Fate::Open };
             self.logs.get_mut(log).into_iter().for_each(|log| log.push(entry.clone()));
         }
@@ -126,17 +137,19 @@ impl Broker {
     }
 
     /// EndTxn. What it commits is returned.
-    pub(crate) fn end(&mut self, session: Session, commit: bool) -> (Answer, Option<Decided>) {
+    pub(crate) fn end(&mut self, session: Session, verdict: Verdict) -> (Answer, Option<Decided>) {
         let Some(coordinator) = self.coordinators.get_mut(&session.id).filter(|own| own.epoch == session.epoch) else {
             return (Answer::Fenced, None);
         };
         if !matches!(coordinator.state, State::Ongoing) {
-            // Nothing is open: an abort has nothing to do, and a commit has nothing to commit.
-            return (if commit { Answer::Fatal } else { Answer::Done }, None);
+            // Nothing is open: an abort has nothing to do, and of a commit only the last one can be meant.
+            let is_unknown = verdict == Verdict::Commit && !coordinator.has_committed;
+            return (if is_unknown { Answer::Fatal } else { Answer::Done }, None);
         }
-        let messages = coordinator.decide(commit);
+        coordinator.has_committed = verdict == Verdict::Commit;
+        let messages = coordinator.decide(verdict);
         let decided = Decided { partition: session.id.partition, session: session.number, messages };
-        (Answer::Done, commit.then_some(decided))
+        (Answer::Done, (verdict == Verdict::Commit).then_some(decided))
     }
 
     /// Outside of a transaction: visible at once.
@@ -154,7 +167,7 @@ impl Broker {
     pub(crate) fn time_out(&mut self, id: TransactionalId) {
         if let Some(coordinator) = self.coordinators.get_mut(&id) {
             coordinator.epoch += 1;
-            coordinator.decide(false);
+            coordinator.decide(Verdict::Abort);
         }
     }
 
@@ -178,9 +191,9 @@ impl Broker {
     /// Writes one marker: the transaction's records in that log become visible, or never will.
     pub(crate) fn mark(&mut self, id: TransactionalId, log: usize) {
         let Some(coordinator) = self.coordinators.get_mut(&id) else { return };
-        let State::Decided { commit, unmarked } = &mut coordinator.state else { return };
+        let State::Decided { verdict, unmarked } = &mut coordinator.state else { return };
         unmarked.remove(&log);
-        let becomes = if *commit { Fate::Committed } else { Fate::Aborted };
+        let becomes = if *verdict == Verdict::Commit { Fate::Committed } else { Fate::Aborted };
         if unmarked.is_empty() {
             coordinator.state = State::Idle;
         }
@@ -195,8 +208,13 @@ impl Broker {
     }
 
     /// Where the progress log ends.
-    pub(crate) fn progress_end(&self, committed_only: bool) -> usize {
-        if committed_only { self.stable_end(PROGRESS) } else { self.logs.get(PROGRESS).map_or(0, Vec::len) }
+    pub(crate) fn progress_end(&self) -> usize {
+        self.logs.get(PROGRESS).map_or(0, Vec::len)
+    }
+
+    /// Where the part of it ends in which nothing is undecided.
+    pub(crate) fn stable_progress_end(&self) -> usize {
+        self.stable_end(PROGRESS)
     }
 
     /// The last stable offset: nothing below it is undecided.
@@ -240,8 +258,8 @@ impl Broker {
 }
 
 impl Coordinator {
-    fn decide(&mut self, commit: bool) -> Vec<Message> {
-        self.state = State::Decided { commit, unmarked: std::mem::take(&mut self.logs) };
+    fn decide(&mut self, verdict: Verdict) -> Vec<Message> {
+        self.state = State::Decided { verdict, unmarked: std::mem::take(&mut self.logs) };
         std::mem::take(&mut self.messages)
     }
 }

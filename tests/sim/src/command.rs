@@ -2,7 +2,7 @@
 
 use crate::fact::Facts;
 use crate::mutant::Mutant;
-use crate::run::{Report, run};
+use crate::run::{Report, run, run_traced};
 use anyhow::bail;
 use std::io::Write;
 use std::num::NonZero;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// How many seeds a broken rule is given before it counts as unnoticed.
-pub const MUTANT_SEEDS_MAX: u64 = 10_000;
+pub const MUTANT_SEEDS_MAX: u64 = 30_000;
 
 /// So much of the first failed seed is told without being asked.
 const LAST_STEPS: usize = 40;
@@ -60,7 +60,8 @@ pub struct Total {
 pub fn execute(args: &SimArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let mutant = args.mutant.as_deref().map(named).transpose()?;
     match args.seed {
-        Some(seed) => play_one(seed, mutant, args.trace, out),
+        Some(seed) if args.trace => play_one(seed, &run_traced(seed, mutant), out),
+        Some(seed) => play_one(seed, &run(seed, mutant), out),
         None if args.mutants => play_mutants(args.first_seed, out),
         None => play_many(args, mutant, out),
     }
@@ -73,12 +74,11 @@ fn named(word: &str) -> anyhow::Result<Mutant> {
     }
 }
 
-fn play_one(seed: u64, mutant: Option<Mutant>, trace: bool, out: &mut impl Write) -> anyhow::Result<()> {
-    let report = run(seed, mutant, trace);
+fn play_one(seed: u64, report: &Report, out: &mut impl Write) -> anyhow::Result<()> {
     for line in &report.trace {
         writeln!(out, "{line}")?;
     }
-    match report.violation {
+    match &report.violation {
         None => Ok(writeln!(out, "seed {seed}: {} steps, everything holds", report.steps)?),
         Some(violation) => bail!("seed {seed}, step {}: {violation}", report.steps),
     }
@@ -97,7 +97,7 @@ fn play_many(args: &SimArgs, mutant: Option<Mutant>, out: &mut impl Write) -> an
     match failed.first() {
         None => Ok(()),
         Some((seed, _)) => {
-            let trace = run(*seed, mutant, true).trace;
+            let trace = run_traced(*seed, mutant).trace;
             writeln!(out, "the last steps of seed {seed}:")?;
             for line in trace.iter().skip(trace.len().saturating_sub(LAST_STEPS)) {
                 writeln!(out, "  {line}")?;
@@ -131,7 +131,7 @@ fn play_mutants(first_seed: u64, out: &mut impl Write) -> anyhow::Result<()> {
 #[must_use]
 pub fn notice(mutant: Mutant, first_seed: u64) -> Option<(u64, crate::Violation)> {
     (0..MUTANT_SEEDS_MAX).find_map(|number| {
-        let violation = run(first_seed + number, Some(mutant), false).violation?;
+        let violation = run(first_seed + number, Some(mutant)).violation?;
         Some((number + 1, violation))
     })
 }
@@ -148,7 +148,7 @@ pub fn play(first_seed: u64, seeds: u64, mutant: Option<Mutant>) -> Total {
             if seed >= end {
                 return total;
             }
-            total.add(seed, run(seed, mutant, false));
+            total.add(seed, run(seed, mutant));
         }
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get);

@@ -43,6 +43,8 @@ pub enum Fact {
     Retaken,
     /// An output was replaced by an error event.
     Refused,
+    /// The end of a transaction was sent again.
+    Repeated,
     /// An unknown outcome was a commit.
     ResolvedCommitted,
     /// An unknown outcome was an abort.
@@ -77,7 +79,7 @@ pub enum Fact {
 
 impl Fact {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Crash,
         Self::Freeze,
         Self::Wake,
@@ -98,6 +100,7 @@ impl Fact {
         Self::Fenced,
         Self::Retaken,
         Self::Refused,
+        Self::Repeated,
         Self::ResolvedCommitted,
         Self::ResolvedAborted,
         Self::ResolvedNotOurs,
@@ -139,6 +142,7 @@ impl Fact {
             Self::Fenced => "producers fenced",
             Self::Retaken => "partitions taken over anew after a fence",
             Self::Refused => "outputs refused and replaced",
+            Self::Repeated => "ends of transactions sent again",
             Self::ResolvedCommitted => "unknown outcomes that were commits",
             Self::ResolvedAborted => "unknown outcomes that were aborts",
             Self::ResolvedNotOurs => "unknown outcomes of another's partition",

@@ -92,8 +92,8 @@ impl Host {
         let (Some(owned), Some(event)) = (self.owned.get(&partition), self.next_event(partition, ctx)) else {
             return false;
         };
-        let oldest = owned.ledger.open() == 0;
-        owned.ledger.may_admit() && self.admission.may_admit(event.bytes + ctx.plan.estimate, head(oldest, ctx))
+        let head = if owned.ledger.open() == 0 { oldest(ctx) } else { Head::Later };
+        owned.ledger.may_admit() && self.admission.may_admit(event.bytes + ctx.plan.estimate, head)
     }
 
     /// Admit: one record enters ledger and lane.
@@ -146,8 +146,9 @@ impl Host {
     /// Whether an answer is taken now, or waits until there is room for it.
     pub(crate) fn may_take(&self, ask: &Ask, ctx: &Ctx<'_>) -> bool {
         let Some(job) = self.plugin.job_of(ask).and_then(|id| self.jobs.get(&id)) else { return true };
-        let oldest = self.owned.get(&job.partition).and_then(|owned| owned.ledger.oldest_open()) == Some(job.offset);
-        self.admission.may_grow(job.reserved, job.weight + ask.bytes, head(oldest, ctx))
+        let oldest_open = self.owned.get(&job.partition).and_then(|owned| owned.ledger.oldest_open());
+        let head = if oldest_open == Some(job.offset) { oldest(ctx) } else { Head::Later };
+        self.admission.may_grow(job.reserved, job.weight + ask.bytes, head)
     }
 
     /// Lookup: an answer arrives, and waits for no other.
@@ -267,6 +268,7 @@ impl Host {
     }
 }
 
-fn head(oldest: bool, ctx: &Ctx<'_>) -> Head {
-    if oldest && !ctx.breaks(Mutant::ForgetHeadRule) { Head::Oldest } else { Head::Later }
+/// The oldest event of a partition, as admission is told.
+fn oldest(ctx: &Ctx<'_>) -> Head {
+    if ctx.breaks(Mutant::ForgetHeadRule) { Head::Later } else { Head::Oldest }
 }

@@ -1,9 +1,9 @@
 //! A deterministic simulation of the delivery rules: hosts made of the rules of `flow`, a model of Kafka's transactions and of
 //! its groups, and a seeded scheduler that picks what happens next, faults included, at every point at which a host waits.
 //!
-//! In reading order: what a seed fixes ([`plan`], [`input`], [`history`], [`random`]); the model of the outside ([`broker`], [`group`],
-//! [`network`], [`plugin`]); the hosts ([`host`], [`owned`], [`writer`]); the scheduler ([`action`], [`world`], [`run`]); the
-//! checks ([`oracle`]), what happened ([`fact`]) and the rules broken on purpose ([`mutant`]).
+//! In reading order: what a seed fixes (`plan`, `input`, `history`, `random`); the model of the outside (`broker`, `group`,
+//! `network`, `plugin`); the hosts (`host`, `owned`, `writer`); the scheduler (`action`, `world`, `run`); the
+//! checks (`oracle`), what happened (`fact`) and the rules broken on purpose (`mutant`).
 //!
 //! Nothing here speaks to a real Kafka, and the glue between the rules is written anew: what that leaves unproven stands in
 //! `tests/README.md`.
@@ -33,4 +33,4 @@ mod writer;
 pub use fact::{Fact, Facts};
 pub use mutant::Mutant;
 pub use oracle::{Check, Violation};
-pub use run::{Report, is_exactly_once, run};
+pub use run::{Report, is_exactly_once, run, run_traced};

@@ -40,6 +40,10 @@ pub enum Mutant {
     ResendWithoutAbort,
     /// Go on after a fence.
     ReinitOnFence,
+    /// A new producer without a look.
+    RenewWithoutLook,
+    /// Keep a producer after a repeated abort.
+    KeepAfterAbort,
     /// Keep a producer after a time-out.
     KeepProducer,
     /// Progress in a transaction of its own.
@@ -66,7 +70,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::CommitPastGap,
         Self::StripSet,
         Self::AssumeAborted,
@@ -84,6 +88,8 @@ impl Mutant {
         Self::IgnoreGroupText,
         Self::ResendWithoutAbort,
         Self::ReinitOnFence,
+        Self::RenewWithoutLook,
+        Self::KeepAfterAbort,
         Self::KeepProducer,
         Self::ProgressApart,
         Self::LateProgress,
@@ -122,6 +128,10 @@ impl Mutant {
             Self::IgnoreGroupText => "exactly-once begins at the group's committed offset, without the set beside it",
             Self::ResendWithoutAbort => "after an abortable error the batch is sent again in the same transaction",
             Self::ReinitOnFence => "a fenced producer is initialised again and goes on with its batch",
+            Self::RenewWithoutLook => {
+                "a producer is replaced between two transactions without a look at who wrote progress"
+            }
+            Self::KeepAfterAbort => "after an abort that had to be sent again the same producer goes on",
             Self::KeepProducer => "after a request that nobody answered the same producer aborts and goes on",
             Self::ProgressApart => "progress is written in a transaction of its own, after that of the results",
             Self::LateProgress => "results settle when they finish, and progress is taken when it is written",

@@ -37,6 +37,13 @@ pub(crate) struct GroupCommit {
     pub(crate) truth: Vec<i64>,
 }
 
+/// How a transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Commit,
+    Abort,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
     /// InitProducerId.
@@ -52,8 +59,8 @@ pub(crate) enum Request {
         session: Option<u64>,
     },
     Produce(Session, Vec<Message>),
-    /// EndTxn; true: commit.
-    End(Session, bool),
+    /// EndTxn.
+    End(Session, Verdict),
     /// Outside of a transaction.
     Append(Vec<Output>),
     CommitGroup(GroupCommit),
@@ -129,8 +136,8 @@ impl fmt::Display for Request {
             Self::AskEnd { .. } => write!(f, "end of the progress log?"),
             Self::Read { end, .. } => write!(f, "read progress below {end}"),
             Self::Produce(session, messages) => write!(f, "produce ({session}): {}", list(messages)),
-            Self::End(session, true) => write!(f, "EndTxn commit ({session})"),
-            Self::End(session, false) => write!(f, "EndTxn abort ({session})"),
+            Self::End(session, Verdict::Commit) => write!(f, "EndTxn commit ({session})"),
+            Self::End(session, Verdict::Abort) => write!(f, "EndTxn abort ({session})"),
             Self::Append(outputs) => {
                 let messages: Vec<Message> = outputs.iter().cloned().map(Message::Output).collect();
                 write!(f, "append: {}", list(&messages))

@@ -6,7 +6,7 @@ use crate::fact::{Fact, Notes};
 use crate::history::History;
 use crate::input::{Event, Id, Input, Kind, Output, Part};
 use crate::network::{GroupCommit, Message};
-use crate::plan::Plan;
+use crate::plan::{Mode, Plan};
 use millrace_flow::progress::Progress;
 use millrace_flow::progress_record::ProgressRecord;
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,13 +223,8 @@ impl Oracle {
             .filter(|event| self.progress.get(&event.partition).is_none_or(|progress| !settles(progress, event.offset)))
     }
 
-    /// What a reader sees in the end, log by log: in order, and `exactly_once` each output once.
-    pub(crate) fn at_end<'a>(
-        &mut self,
-        input: &Input,
-        logs: impl Iterator<Item = Vec<&'a Message>>,
-        exactly_once: bool,
-    ) {
+    /// What a reader sees in the end, log by log: in order, and in exactly-once each output once.
+    pub(crate) fn at_end<'a>(&mut self, input: &Input, logs: impl Iterator<Item = Vec<&'a Message>>, mode: Mode) {
         let mut all = BTreeSet::new();
         for log in logs {
             let mut last: BTreeMap<(Part, u8), (i64, usize)> = BTreeMap::new();
@@ -240,7 +235,7 @@ impl Oracle {
                     continue;
                 }
                 if !all.insert((output.kind, output.id)) {
-                    if exactly_once {
+                    if mode == Mode::ExactlyOnce {
                         self.fail(Check::Double, || format!("{message} is there twice"));
                     }
                     continue;

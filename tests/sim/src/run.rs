@@ -1,15 +1,15 @@
 //! One run: a seed's world, step by step, while things go wrong and until everything has settled.
 
 use crate::action::Action;
-use crate::fact::Facts;
+use crate::fact::{Facts, Notes};
 use crate::mutant::Mutant;
 use crate::oracle::{Check, Violation};
 use crate::plan::{Mode, Plan};
 use crate::random::Random;
 use crate::world::{Rarely, World};
 
-/// Once nothing goes wrong any more, everything settles within so many steps: ten times what the longest of a million runs
-/// took.
+/// Once nothing goes wrong any more, everything settles within so many steps: three times what the longest of all runs took
+/// that were played so far.
 const HEALING_STEPS_MAX: u64 = 20_000;
 
 /// What a run showed.
@@ -23,14 +23,23 @@ pub struct Report {
     pub steps: u64,
     /// See `steps`.
     pub healing_steps: u64,
-    /// Every step in words, if that was wanted.
+    /// Every step in words, if they were to be told.
     pub trace: Vec<String>,
 }
 
 /// Plays a seed, with a broken rule if one is given.
 #[must_use]
-pub fn run(seed: u64, mutant: Option<Mutant>, traced: bool) -> Report {
-    let mut world = World::new(seed, mutant, traced);
+pub fn run(seed: u64, mutant: Option<Mutant>) -> Report {
+    play(World::new(seed, mutant, Notes::default()))
+}
+
+/// The same, and tells every step.
+#[must_use]
+pub fn run_traced(seed: u64, mutant: Option<Mutant>) -> Report {
+    play(World::new(seed, mutant, Notes { trace: Some(Vec::new()), ..Notes::default() }))
+}
+
+fn play(mut world: World) -> Report {
     let (mut possible, mut steps, mut healing_steps) = (Vec::new(), 0, 0);
     while world.oracle.violation.is_none() {
         world.heals |= steps >= world.plan.fault_steps;

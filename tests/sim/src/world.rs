@@ -13,9 +13,9 @@ use crate::history::History;
 use crate::host::{Host, Life};
 use crate::input::{Input, Part};
 use crate::mutant::Mutant;
-use crate::network::{Flight, Message, Request, Sender};
+use crate::network::{Flight, Message, Request, Sender, Verdict};
 use crate::oracle::Oracle;
-use crate::plan::{Mode, Plan};
+use crate::plan::Plan;
 use crate::random::Random;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -52,11 +52,10 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, mutant: Option<Mutant>, traced: bool) -> Self {
+    pub(crate) fn new(seed: u64, mutant: Option<Mutant>, mut notes: Notes) -> Self {
         let mut random = Random::new(seed);
         let plan = Plan::of(&mut random);
         let input = Input::of(&plan, &mut random);
-        let mut notes = Notes { trace: traced.then(Vec::new), ..Notes::default() };
         notes.say(|| format!("seed {seed}: {plan:#?}"));
         input.events().for_each(|event| notes.say(|| format!("{event:?}")));
         let (mut broker, mut group, mut oracle) = (Broker::new(), Group::new(plan.partitions), Oracle::default());
@@ -93,8 +92,7 @@ impl World {
 
     /// The checks that look at everything that came out.
     pub(crate) fn check_end(&mut self) {
-        let exactly_once = self.plan.mode == Mode::ExactlyOnce;
-        self.oracle.at_end(&self.input, self.broker.visible(), exactly_once);
+        self.oracle.at_end(&self.input, self.broker.visible(), self.plan.mode);
     }
 
     /// Who waits for an answer, if anybody does.
@@ -181,8 +179,13 @@ impl World {
             }
             Doing::Write(partition) => {
                 let request = self.host(number, |host, ctx| host.next_request(partition, ctx)).flatten();
-                if let Some(Request::End(_, false)) = request {
-                    self.notes.count(Fact::Aborted);
+                if let Some(Request::End(_, verdict)) = request {
+                    let again = self.hosts.get(number).and_then(|host| host.owned.get(&partition));
+                    if again.is_some_and(|owned| owned.writer.repeats > 0) {
+                        self.notes.count(Fact::Repeated);
+                    } else if verdict == Verdict::Abort {
+                        self.notes.count(Fact::Aborted);
+                    }
                 }
                 self.send(number, partition, request, Awaited::Answer);
             }

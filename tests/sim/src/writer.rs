@@ -3,7 +3,7 @@
 
 use crate::input::{Output, Part};
 use crate::mutant::Mutant;
-use crate::network::{Answer, Message, Request, Session, TransactionalId};
+use crate::network::{Answer, Message, Request, Session, TransactionalId, Verdict};
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::transactions::{Resolution, resolve};
 
@@ -16,6 +16,9 @@ pub(crate) struct Batch {
     /// Whether its results are committed already: only where a mutant writes progress apart.
     outputs_committed: bool,
 }
+
+/// How often the end of a transaction is sent again before its outcome counts as unknown.
+const REPEATS_MAX: u8 = 2;
 
 /// What the writer does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,8 @@ enum Purpose {
     TakeOver,
     /// To find out what became of the batch.
     Resolve,
+    /// Nothing is open, but a late request of the producer before may still be on its way.
+    Renew,
     /// A mutant's: to write the batch again without finding out.
     Repeat,
     /// A mutant's: to go on as if the batch were committed.
@@ -71,6 +76,8 @@ pub(crate) struct Writer {
     /// The progress that the batch goes on from.
     before: Option<ProgressRecord>,
     pub(crate) batch: Option<Batch>,
+    /// How often the request that ends the transaction was sent again.
+    pub(crate) repeats: u8,
     /// What a mutant read before its fence.
     read: Option<Option<ProgressRecord>>,
 }
@@ -88,6 +95,7 @@ impl Writer {
             session: None,
             before: None,
             batch: None,
+            repeats: 0,
             read: None,
         }
     }
@@ -108,6 +116,16 @@ impl Writer {
     /// The progress is known that the first batch goes on from.
     pub(crate) fn resume(&mut self, before: ProgressRecord) {
         self.before = Some(before);
+    }
+
+    /// How much there is to learn from what interrupts the writer now.
+    pub(crate) fn weight(&self) -> usize {
+        match self.stage {
+            Stage::Idle | Stage::Rest => 0,
+            Stage::Commit | Stage::Abort => 6,
+            Stage::Fence if self.purpose == Purpose::Renew => 30,
+            _ => 3,
+        }
     }
 
     /// The serial that the batch goes on from.
@@ -144,8 +162,8 @@ impl Writer {
                 let progress = Message::Progress(self.id.partition, self.batch.as_ref()?.record.clone());
                 Some(Request::Produce(self.session?, vec![progress]))
             }
-            Stage::Commit => Some(Request::End(self.session?, true)),
-            Stage::Abort => Some(Request::End(self.session?, false)),
+            Stage::Commit => Some(Request::End(self.session?, Verdict::Commit)),
+            Stage::Abort => Some(Request::End(self.session?, Verdict::Abort)),
         }
     }
 
@@ -163,8 +181,24 @@ impl Writer {
             (Stage::Fence | Stage::AskEnd | Stage::Read(_), _) => {}
             (Stage::Produce(from), Answer::Done) => self.produced(from + self.chunk),
             (Stage::ProduceProgress, Answer::Done) => self.stage = Stage::Commit,
-            (Stage::Commit, Answer::Done) => return self.committed(),
-            (Stage::Abort, Answer::Done) => self.begin(),
+            (Stage::Commit, Answer::Done) => {
+                let news = self.committed();
+                if self.repeats > 0 && self.stage == Stage::Idle {
+                    self.renew();
+                }
+                return news;
+            }
+            (Stage::Abort, Answer::Done)
+                if self.repeats > 0 && !matches!(self.mutant, Some(Mutant::KeepProducer | Mutant::KeepAfterAbort)) =>
+            {
+                self.replace_producer(Stage::Abort);
+            }
+            (Stage::Abort, Answer::Done) => {
+                self.repeats = 0;
+                self.begin();
+            }
+            // librdkafka sends it again by itself, for a time.
+            (Stage::Commit | Stage::Abort, Answer::TimedOut) if self.repeats < REPEATS_MAX => self.repeats += 1,
             (Stage::Produce(from), Answer::Refused(index)) => {
                 self.stage = Stage::Abort;
                 let refused = self.batch.as_ref().and_then(|batch| batch.outputs.get(from + index));
@@ -201,13 +235,27 @@ impl Writer {
         }
     }
 
+    /// A request that was sent more than once may still be on its way and would end a later transaction. A new epoch shuts it
+    /// out, and like every fence it is followed by a look: whoever took over in between is the owner.
+    fn renew(&mut self) {
+        if self.mutant != Some(Mutant::KeepProducer) {
+            self.stage = Stage::Fence;
+            self.purpose = Purpose::Renew;
+        }
+    }
+
     fn initialised(&mut self) -> News {
+        self.repeats = 0;
         match self.purpose {
+            Purpose::Renew if self.mutant == Some(Mutant::RenewWithoutLook) => {
+                self.stage = Stage::Idle;
+                News::Nothing
+            }
             Purpose::TakeOver if self.read.is_some() => {
                 self.stage = Stage::Idle;
                 News::TakenOver(self.read.take().flatten())
             }
-            Purpose::TakeOver | Purpose::Resolve => {
+            Purpose::TakeOver | Purpose::Resolve | Purpose::Renew => {
                 self.stage = Stage::AskEnd;
                 News::Nothing
             }
@@ -238,6 +286,11 @@ impl Writer {
                         News::Resolved(resolution, None)
                     }
                 }
+            }
+            (Purpose::Renew, Some(before), _) => {
+                let is_ours = found.is_some_and(|found| found.says_the_same(before));
+                self.stage = if is_ours { Stage::Idle } else { Stage::Rest };
+                if is_ours { News::Nothing } else { News::Resolved(Resolution::NotOurs, None) }
             }
             _ if self.session.is_none() => {
                 self.read = Some(found);

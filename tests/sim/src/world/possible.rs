@@ -52,12 +52,12 @@ impl World {
         }
     }
 
-    /// Whether another wrote progress while this host stood still in the middle of a transaction: the moment at which it does
+    /// Whether another wrote progress while this host stood still with something under way: the moment at which it does
     /// most harm when it wakes.
     fn is_overtaken(&self, host: &Host) -> bool {
         host.owned.iter().any(|(partition, owned)| {
             owned.writer.before().is_some_and(|before| {
-                owned.writer.batch.is_some() && self.oracle.progress_of(*partition).is_some_and(|now| now > before)
+                !owned.writer.is_idle() && self.oracle.progress_of(*partition).is_some_and(|now| now > before)
             })
         })
     }
@@ -88,14 +88,16 @@ impl World {
                         add(Doing::Freeze);
                         add(Doing::Stall);
                         // What is interrupted is what becomes interesting.
-                        let writes = host.owned.values().filter(|owned| owned.writer.batch.is_some());
-                        writes.for_each(|_| (0..3).for_each(|_| add(Doing::Stall)));
+                        let weight = host.owned.values().map(|owned| owned.writer.weight()).sum();
+                        (0..weight).for_each(|_| add(Doing::Stall));
                     }
                     if host.plugin.holds_tickets() {
                         add(Doing::Trap);
                     }
                     for (partition, owned) in &host.owned {
-                        owned.pending.into_iter().for_each(|_| add(Doing::TimeOut(*partition)));
+                        if owned.pending.is_some() {
+                            (0..owned.writer.weight().max(1)).for_each(|_| add(Doing::TimeOut(*partition)));
+                        }
                         owned.pending_commit.into_iter().for_each(|_| add(Doing::TimeOutCommit(*partition)));
                         if owned.is_leaving {
                             add(Doing::WalkAway(*partition));
@@ -113,7 +115,9 @@ impl World {
             }
             let is_ready = self.broker.is_ready_for(&flight.request);
             if self.awaits(flight).is_none() {
-                into.extend(is_ready.then_some(Action::ArriveLate(*number)));
+                // The end of a transaction does more harm than what is in it.
+                let weight = if matches!(flight.request, Request::End(..)) { 6 } else { 1 };
+                into.extend((0..weight).filter(|_| is_ready).map(|_| Action::ArriveLate(*number)));
             } else if is_ready && !matches!(flight.request, Request::CommitGroup(_)) {
                 into.push(Action::FailAbortable(*number));
                 into.push(Action::FailFatal { number: *number, has_effect: true });

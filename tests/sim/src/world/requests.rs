@@ -4,7 +4,8 @@ use super::{Awaited, NOBODY, World};
 use crate::fact::Fact;
 use crate::host::Life;
 use crate::input::Part;
-use crate::network::{Answer, Flight, Message, Request};
+use crate::network::{Answer, Flight, Message, Request, Verdict};
+use crate::plan::Mode;
 
 impl World {
     /// A request arrives and has its effect.
@@ -28,7 +29,7 @@ impl World {
         self.notes.count(Fact::LateRequest);
         let answer = self.effect(&flight);
         self.notes.say(|| format!("    late: {}: {answer:?}", flight.request));
-        if matches!((&flight.request, &answer), (Request::End(_, true), Some(Answer::Done))) {
+        if matches!((&flight.request, &answer), (Request::End(_, Verdict::Commit), Some(Answer::Done))) {
             self.notes.count(Fact::LateCommit);
         }
         if answer.is_some() {
@@ -42,10 +43,11 @@ impl World {
         Some(match &flight.request {
             Request::Init(id) => return self.broker.init(*id),
             Request::AskEnd { committed_only } => {
-                let end = self.broker.progress_end(*committed_only);
-                if end > self.broker.progress_end(true) {
+                let (end, stable) = (self.broker.progress_end(), self.broker.stable_progress_end());
+                if end > stable {
                     self.notes.count(Fact::ReadWaited);
                 }
+                let end = if *committed_only { stable } else { end };
                 Answer::End(end)
             }
             Request::Read { end, session } => {
@@ -54,8 +56,8 @@ impl World {
                 Answer::Progress(self.broker.progress(partition, *end))
             }
             Request::Produce(session, messages) => self.broker.produce(*session, messages, owner),
-            Request::End(session, commit) => {
-                let (answer, decided) = self.broker.end(*session, *commit);
+            Request::End(session, verdict) => {
+                let (answer, decided) = self.broker.end(*session, *verdict);
                 decided.into_iter().for_each(|decided| self.oracle.decided(&self.input, &decided));
                 answer
             }
@@ -73,7 +75,7 @@ impl World {
                 if !self.group.commit(partition, flight.number, commit) {
                     return Some(Answer::Stale);
                 }
-                if self.plan.mode == crate::plan::Mode::AtLeastOnce {
+                if self.plan.mode == Mode::AtLeastOnce {
                     self.oracle.committed(&self.input, partition, commit);
                 }
                 Answer::Done
@@ -109,7 +111,7 @@ impl World {
     }
 
     fn hand(&mut self, host: usize, partition: Part, answer: Answer, awaited: Awaited) {
-        let exactly_once = self.plan.mode == crate::plan::Mode::ExactlyOnce;
+        let exactly_once = self.plan.mode == Mode::ExactlyOnce;
         match awaited {
             Awaited::Commit => {
                 self.host(host, |host, ctx| host.committed_to_group(partition, &answer, ctx));
