@@ -54,7 +54,7 @@ enum What {
 }
 
 /// The goals of the design.
-const GOALS: [Goal; 11] = [
+const GOALS: [Goal; 14] = [
     Goal::at_least("events_per_second", "enriched events per second, one wiki, 32 call slots", 8000.0),
     Goal::at_least("native_ratio", "events/s against the hand-written twin in the same run", 0.75),
     Goal::at_most("cpu_seconds_per_1000_events", "CPU of the host process, user and system", 0.10),
@@ -68,6 +68,9 @@ const GOALS: [Goal; 11] = [
         "events/s of one partition with 1 in 10,000 lookups taking 15 s, against none",
         0.80,
     ),
+    Goal::at_least("exactly_once_ratio", "events/s in exactly-once against at-least-once, same input and run", 0.80),
+    Goal::at_most("exactly_once_latency_p99_added_ms", "p99 at 50 events/s beyond the API's own, exactly-once", 200.0),
+    Goal::at_least("exactly_once_slow_lookup_ratio", "`slow_lookup_ratio` in exactly-once", 0.80),
     Goal::at_most("validation_share", "share of the host's CPU that projection and validation take", 0.33),
     Goal::at_least("mix_native_ratio", "the same with 300 wikis", 0.75),
 ];
@@ -169,7 +172,15 @@ fn throughput(
     set("api_calls_per_event", millrace.api_calls_per_event);
     set("rss_peak_mb", millrace.rss_peak_mb);
     set("native_rss_peak_mb", native.rss_peak_mb);
-    runs.extend([native, millrace]);
+    progress::say("Measuring Millrace in exactly-once.");
+    let once = stage.measure(scenario, &input, Who::MillraceOnce)?;
+    progress::say(&format!("  {:.0} events/s.", once.events_per_second));
+    let mut set = |key: &str, value: f64| figures.insert(format!("{prefix}exactly_once_{key}"), json!(value));
+    set("events_per_second", once.events_per_second);
+    set("ratio", once.events_per_second / millrace.events_per_second.max(1.0));
+    set("cpu_seconds_per_1000_events", once.cpu_seconds_per_1000_events);
+    set("rss_peak_mb", once.rss_peak_mb);
+    runs.extend([native, millrace, once]);
     Ok(())
 }
 
@@ -181,6 +192,10 @@ fn latency(
 ) -> anyhow::Result<()> {
     progress::say(&format!("Measuring latency at 50 events/s for {seconds} s."));
     let measured = stage.latency("latency", &[], seconds)?;
+    let once = stage.latency_once("latency-once", seconds)?;
+    let once_p99 = percentile(&once.latencies_ms, 0.99) - scenario::API_LATENCY.as_secs_f64() * 1000.0;
+    figures.insert("exactly_once_latency_p99_added_ms".to_owned(), json!(once_p99));
+    runs.push(once);
     let p50 = percentile(&measured.latencies_ms, 0.50);
     let p99 = percentile(&measured.latencies_ms, 0.99);
     figures.insert("latency_p50_ms".to_owned(), json!(p50));

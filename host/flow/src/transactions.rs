@@ -76,14 +76,14 @@ impl<T> Gathering<T> {
         self.under_way = false;
     }
 
+    /// Whether results wait.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Whether nothing waits and nothing is under way.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && !self.under_way
-    }
-
-    /// Leaves the results that `keep` says.
-    pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
-        self.waiting.retain(keep);
     }
 }
 
@@ -116,7 +116,7 @@ pub fn resolve(found: &ProgressRecord, before: &ProgressRecord, tried: &Progress
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::Ledger;
+    use crate::ledger::{Admitted, Ledger};
     use crate::progress::{Progress, ProgressBudget};
 
     const LIMITS: TransactionLimits =
@@ -165,7 +165,7 @@ mod tests {
     /// Progress at the prefix 12 with an offset settled above it.
     fn record(serial: u64, settled: i64) -> ProgressRecord {
         let mut ledger = Ledger::resume(Progress { serial: serial - 1, ..Progress::at(12) }, ProgressBudget::RECORD);
-        (12..20).for_each(|offset| drop(ledger.admit(offset)));
+        (12..20).for_each(|offset| assert_eq!(ledger.admit(offset), Admitted::New));
         ledger.settle(settled);
         ProgressRecord::of(&ledger.progress().expect("it moved"), None)
     }

@@ -118,6 +118,11 @@ impl Board {
         }
     }
 
+    /// The epoch of the leader that wrote the record before `offset`, where it is known.
+    pub(crate) fn leader_epoch(&self, partition: &TopicPartition, offset: i64) -> Option<i32> {
+        lock(&self.state).owned.get(partition)?.epochs.before(offset)
+    }
+
     /// Commits are reported here from now on.
     pub(crate) fn report_to(&self, reports: mpsc::Sender<DeliveryEvent>) {
         lock(&self.state).reports = Some(reports);

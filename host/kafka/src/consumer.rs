@@ -11,6 +11,7 @@ use crate::context::{SourceClient, SourceContext, lock};
 use crate::error::KafkaError;
 use crate::poller::Poller;
 use crate::statistics::ClientStatistics;
+use crate::transactional::Transactions;
 use millrace_flow::record::{Record, TopicPartition};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::Consumer as _;
@@ -118,6 +119,8 @@ pub(crate) struct WishList {
     pub(crate) paused: BTreeSet<TopicPartition>,
     /// Where to go on, by partition.
     pub(crate) moves: BTreeMap<TopicPartition, i64>,
+    /// What is to be taken over once more, and from when on.
+    pub(crate) again: BTreeMap<TopicPartition, Instant>,
 }
 
 /// Totals of one consumer, counted by its poll thread.
@@ -171,6 +174,26 @@ impl Consumer {
     /// Settings that librdkafka refuses, an unreadable secret, or threads that the system refuses. A cluster that
     /// cannot be reached is no error: see [`SourceEvent::Trouble`] and [`crate::cluster`].
     pub fn start(config: ConsumerConfig, sink: mpsc::Sender<SourceEvent>) -> Result<Self, KafkaError> {
+        Self::launch(config, sink, None)
+    }
+
+    /// The same for exactly-once: every partition is taken over by `transactions` before anything of it is fetched.
+    ///
+    /// # Errors
+    /// See [`Consumer::start`].
+    pub fn start_with(
+        config: ConsumerConfig,
+        sink: mpsc::Sender<SourceEvent>,
+        transactions: Transactions,
+    ) -> Result<Self, KafkaError> {
+        Self::launch(config, sink, Some(transactions))
+    }
+
+    fn launch(
+        config: ConsumerConfig,
+        sink: mpsc::Sender<SourceEvent>,
+        transactions: Option<Transactions>,
+    ) -> Result<Self, KafkaError> {
         let wake: Arc<OnceLock<Thread>> = Arc::default();
         let client = make_client(&config, wake.clone())?;
         let shared = Arc::new(Shared { client, wishes: Wishes::default(), counters: Counters::default() });
@@ -187,7 +210,7 @@ impl Consumer {
         let poll = move || {
             // Set once, here, and by nobody else.
             drop(wake.set(thread::current()));
-            Poller::new(config, polled, poll_board, sink).run();
+            Poller::new(config, polled, poll_board, sink, transactions).run();
         };
         let spawned = thread::Builder::new().name("kafka poll".to_owned()).spawn(poll);
         let poll_thread = spawned.map_err(|error| {
@@ -233,6 +256,22 @@ impl Consumer {
     pub fn seek(&self, partition: &TopicPartition, offset: i64) {
         lock(&self.shared.wishes.inner).moves.insert(partition.clone(), offset);
         self.tell();
+    }
+
+    /// A partition that another producer took over is to be taken over once more after `rest`, if the group still says that
+    /// it is ours: [`SourceEvent::Assigned`] says when. Nothing of it comes before. Where it is no longer ours, the group
+    /// says so by itself.
+    pub fn take_again(&self, partition: &TopicPartition, rest: Duration) {
+        let mut wishes = lock(&self.shared.wishes.inner);
+        wishes.paused.insert(partition.clone());
+        wishes.again.insert(partition.clone(), Instant::now() + rest);
+        drop(wishes);
+        self.tell();
+    }
+
+    /// The epoch of the leader that wrote the record before `offset`, where that was seen.
+    pub fn leader_epoch(&self, partition: &TopicPartition, offset: i64) -> Option<i32> {
+        self.board.leader_epoch(partition, offset)
     }
 
     /// Leaves the group in good order: partitions are revoked (with the wait for their last progress), then

@@ -2,7 +2,7 @@
 //! acknowledged. Progress that comes with a unit is put on the board of the commit thread when the unit is taken.
 //!
 //! At-least-once: the caller puts only offsets into a unit's progress that are settled already, so progress never covers
-//! outputs that are not acknowledged. (A transactional delivery commits both together, behind the same call.)
+//! outputs that are not acknowledged. (Exactly-once commits both together: see [`crate::transactional`].)
 
 use crate::commit::{Board, PartitionProgress};
 use crate::config::{MESSAGE_BYTES_MAX, ProducerConfig};
@@ -10,6 +10,7 @@ use crate::consumer::Consumer;
 use crate::error::KafkaError;
 use crate::flight::{Flight, Manifest, Shipment, ShippingContext, Stash};
 use crate::statistics::ClientStatistics;
+use crate::transactional::TransactionEvent;
 use millrace_flow::record::OutputRecord;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
@@ -44,7 +45,7 @@ pub struct Unit {
     pub progress: Vec<PartitionProgress>,
 }
 
-/// What is told about units and commits.
+/// What is told about units, transactions and commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryEvent {
     /// All outputs of these units are acknowledged by all in-sync replicas.
@@ -65,6 +66,8 @@ pub enum DeliveryEvent {
         /// Why it failed.
         error: KafkaError,
     },
+    /// What became of a transaction, in exactly-once.
+    Transaction(TransactionEvent),
     /// The producer is unusable: a supervisor starts a new one. Units without a report count as not delivered.
     Fatal(KafkaError),
 }
@@ -273,7 +276,10 @@ impl Drop for Delivery {
 }
 
 /// The record as librdkafka takes it. It copies key, value and headers once, into its own memory.
-fn native_record<D: rdkafka::util::IntoOpaque>(output: &OutputRecord, opaque: D) -> BaseRecord<'_, [u8], [u8], D> {
+pub(crate) fn native_record<D: rdkafka::util::IntoOpaque>(
+    output: &OutputRecord,
+    opaque: D,
+) -> BaseRecord<'_, [u8], [u8], D> {
     let mut record = BaseRecord::with_opaque_to(&output.topic, opaque).timestamp(output.timestamp_ms);
     record.key = output.key.as_deref();
     record.payload = output.value.as_deref();
@@ -288,7 +294,7 @@ fn native_record<D: rdkafka::util::IntoOpaque>(output: &OutputRecord, opaque: D)
 }
 
 /// Whether `output` is larger than the client sends.
-fn is_too_large(output: &OutputRecord) -> bool {
+pub(crate) fn is_too_large(output: &OutputRecord) -> bool {
     output.bytes() + output.headers.len() * HEADER_OVERHEAD_BYTES > MESSAGE_BYTES_MAX
 }
 

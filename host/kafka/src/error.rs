@@ -1,5 +1,6 @@
 //! What can go wrong with Kafka, in words that say where and what to do. Never a secret in it.
 
+use millrace_flow::progress::ProgressError;
 use millrace_flow::record::TopicPartition;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
 
@@ -83,6 +84,14 @@ pub enum KafkaError {
         partition: TopicPartition,
         /// How long the metadata was.
         characters: usize,
+    },
+    /// Progress that was written cannot be read.
+    #[error("partition {partition}: {source}")]
+    Progress {
+        /// The partition.
+        partition: TopicPartition,
+        /// Why.
+        source: ProgressError,
     },
     /// The client is unusable from here on: a supervisor starts a new one.
     #[error("{what}: fatal: {message}")]

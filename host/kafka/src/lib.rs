@@ -1,10 +1,11 @@
 //! Kafka: the only crate that sees librdkafka. Records come in through [`consumer`], units go out through [`delivery`],
-//! progress is committed by [`commit`]. Nothing here decides what is settled, and nothing here reads an event.
+//! progress is committed by [`commit`]; in exactly-once both go out as one, through [`transactional`]. Nothing here decides what is settled, and nothing here reads an event.
 //!
 //! Threads: one polls the consumer and runs its rebalances, one commits, one serves the producer's delivery reports.
 //! Between them and the rest of the host go batches over bounded channels.
 //!
-//! In reading order: [`config`], [`error`], [`consumer`], [`commit`], [`delivery`], [`cluster`]; the rest are tools.
+//! In reading order: [`config`], [`error`], [`consumer`], [`commit`], [`delivery`], [`transactional`], [`cluster`]; the rest
+//! are tools.
 
 pub mod cluster;
 pub mod commit;
@@ -13,14 +14,17 @@ pub mod consumer;
 pub mod delivery;
 pub mod error;
 pub mod exclusive;
+pub mod failpoint;
 pub mod mock;
 pub mod range;
 pub mod reader;
 pub mod scan;
 pub mod statistics;
 pub mod topics;
+pub mod transactional;
 pub mod writer;
 
+mod arrival;
 mod batch;
 mod context;
 mod epochs;

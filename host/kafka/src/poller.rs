@@ -1,6 +1,7 @@
 //! The loop of the poll thread: wishes, room, records, in this order, for ever. It is the only caller of the consumer
 //! besides commits, and never waits for anything longer than it may stay away from its group.
 
+use crate::arrival::Arrival;
 use crate::batch::{Batch, Names, copy_record};
 use crate::commit::Board;
 use crate::config::ConsumerConfig;
@@ -10,6 +11,7 @@ use crate::error::KafkaError;
 use crate::outbox::Outbox;
 use crate::pausing::Flow;
 use crate::raw;
+use crate::transactional::Transactions;
 use millrace_flow::record::TopicPartition;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
@@ -55,6 +57,10 @@ pub(crate) struct Poller {
     pub(crate) held_since: Option<Instant>,
     /// True while everything is paused because the pipeline takes nothing.
     pub(crate) stalled: bool,
+    /// In exactly-once: who takes partitions over.
+    pub(crate) transactions: Option<Transactions>,
+    /// Partitions that are being taken over. Further rebalances wait for that; what we own goes on.
+    pub(crate) arrival: Option<Arrival>,
     /// Why the consumer has to end.
     pub(crate) fatal: Option<KafkaError>,
     names: Names,
@@ -77,6 +83,7 @@ impl Poller {
         shared: Arc<Shared>,
         board: Arc<Board>,
         sink: mpsc::Sender<SourceEvent>,
+        transactions: Option<Transactions>,
     ) -> Self {
         let thread = thread::current();
         Self {
@@ -90,6 +97,8 @@ impl Poller {
             paused: BTreeSet::new(),
             held_since: None,
             stalled: false,
+            transactions,
+            arrival: None,
             fatal: None,
             names: Names::default(),
             told: FxHashMap::default(),
@@ -105,6 +114,7 @@ impl Poller {
         while !self.is_over() {
             self.fulfil_wishes();
             self.outbox.advance();
+            self.look_after_arrival();
             if self.is_held_back() {
                 self.wait_for_room();
             } else {
@@ -169,6 +179,9 @@ impl Poller {
 
     /// Acts on the next rebalance. False if there is none.
     pub(crate) fn rebalance(&mut self) -> bool {
+        if self.arrival.is_some() {
+            return false;
+        }
         let Some(rebalance) = self.shared.client.context().next_rebalance() else { return false };
         self.hand_over();
         self.act_on(rebalance);
@@ -235,6 +248,7 @@ impl Poller {
         }
         let mut wishes = lock(&self.shared.wishes.inner);
         wishes.paused.retain(|partition| self.owned.contains_key(partition));
+        wishes.again.retain(|partition, _| self.owned.contains_key(partition));
         let wished = wishes.paused.clone();
         let moves = std::mem::take(&mut wishes.moves);
         drop(wishes);
@@ -270,6 +284,7 @@ impl Poller {
     /// Leaves the group: gives the partitions back in good order, then closes the client on this thread.
     fn close(mut self) {
         self.hand_over();
+        self.give_arrival_up();
         let shared = self.shared.clone();
         let closing = shared.client.close_queue();
         let deadline = Instant::now() + CLOSE_DEADLINE + Duration::from_millis(self.config.revoke_wait_ms);

@@ -7,7 +7,8 @@ use crate::context::{Rebalance, lock};
 use crate::error::KafkaError;
 use crate::pausing::Flow;
 use crate::poller::{Poller, Position};
-use crate::{raw, start};
+use crate::raw;
+use crate::start::{self, Starts};
 use millrace_flow::record::TopicPartition;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
@@ -42,12 +43,20 @@ impl Poller {
         }
     }
 
-    /// Partitions come: finds their starts, tells the pipeline, then fetches.
+    /// Partitions come: finds their starts; in exactly-once, begins to take them over.
     fn take_over(&mut self, list: TopicPartitionList) -> Result<(), KafkaError> {
         if list.count() == 0 {
             return self.assign(&list);
         }
         let Some(starts) = self.find_starts(&list)? else { return self.assign(&TopicPartitionList::new()) };
+        match self.transactions.clone() {
+            None => self.enter(starts),
+            Some(transactions) => self.arrive(&transactions, starts),
+        }
+    }
+
+    /// Partitions are ours, and it is known where they begin: tells the pipeline, then fetches.
+    pub(crate) fn enter(&mut self, starts: Starts) -> Result<(), KafkaError> {
         let mut pins = Vec::new();
         for Assignment { partition, progress, start } in &starts.assignments {
             tracing::info!(group = self.config.group, %partition, start, "partition assigned");
@@ -71,7 +80,7 @@ impl Poller {
     }
 
     /// The starts of `list`; none when the consumer is to end.
-    fn find_starts(&mut self, list: &TopicPartitionList) -> Result<Option<start::Starts>, KafkaError> {
+    pub(crate) fn find_starts(&mut self, list: &TopicPartitionList) -> Result<Option<Starts>, KafkaError> {
         let deadline = Instant::now() + START_DEADLINE;
         while !self.is_over() {
             match start::resolve(&self.shared.client, list.clone(), |topic| self.config.start_of(topic)) {
@@ -124,10 +133,11 @@ impl Poller {
             self.paused.remove(partition);
             wishes.paused.remove(partition);
             wishes.moves.remove(partition);
+            wishes.again.remove(partition);
         }
     }
 
-    fn assign(&self, list: &TopicPartitionList) -> Result<(), KafkaError> {
+    pub(crate) fn assign(&self, list: &TopicPartitionList) -> Result<(), KafkaError> {
         let assigned = match self.shared.client.rebalance_protocol() {
             RebalanceProtocol::Cooperative => self.shared.client.incremental_assign(list),
             _ => self.shared.client.assign(list),

@@ -2,14 +2,16 @@
 //! schemas; then, if all that makes sense, settings, and with `--online` clusters and topics. All that is found is told at once.
 
 use crate::binding::mismatches;
-use crate::config::{HostConfig, Mistake, Mistakes, PipelineConfig, Source, show_size};
+use crate::config::{DeliveryConfig, HostConfig, Mistake, Mistakes, PipelineConfig, Source, show_size};
 use crate::contract;
 use crate::launch::too_small;
 use crate::metrics::memory_bytes;
+use crate::progress_topic;
 use crate::registry::{Schemas, wait_for};
 use crate::reprocess;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::ClusterConfig;
+use millrace_kafka::transactional::PARTITIONS_MAX;
 use millrace_plugin::{Engine, EngineConfig, Plugin};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -208,10 +210,30 @@ impl Check {
                     let wanted = Wanted { topic: &output.topic, partitions, bytes_max: output.message_bytes_max };
                     self.written(cluster, &pipeline.output_cluster, index, &["outputs", name], wanted);
                 }
+                self.progress_topic(cluster, index, pipeline, partitions);
                 let errors = &pipeline.errors;
                 let wanted = Wanted { topic: &errors.topic, partitions: 1, bytes_max: errors.message_bytes_max };
                 self.written(cluster, &pipeline.output_cluster, index, &["errors"], wanted);
             }
+        }
+    }
+
+    /// In exactly-once: the topic of progress records, and whether one host can own all partitions.
+    fn progress_topic(&mut self, cluster: &Cluster, index: usize, pipeline: &PipelineConfig, partitions: u32) {
+        let DeliveryConfig::ExactlyOnce { progress_topic: topic } = &pipeline.delivery else { return };
+        match progress_topic::unfit(cluster, &pipeline.output_cluster.brokers, topic, ASK_MS) {
+            Ok(None) => {}
+            Ok(Some((problem, remedy))) => self.pipeline_mistake(index, &["progress_topic"], problem, &remedy),
+            Err(error) => {
+                self.pipeline_mistake(index, &["progress_topic"], error.to_string(), "grant the host this topic");
+            }
+        }
+        if partitions as usize > PARTITIONS_MAX {
+            tracing::info!(
+                pipeline = pipeline.name,
+                partitions,
+                "Exactly-once bears {PARTITIONS_MAX} partitions of a pipeline in one host: run as many hosts as that takes."
+            );
         }
     }
 

@@ -12,6 +12,7 @@ use crate::partition::Until;
 use crate::supervisor::{self, EmbeddedBroker};
 use crate::{inspect, reference, telemetry};
 use clap::{CommandFactory as _, Parser, Subcommand};
+use millrace_kafka::failpoint::{self, DieAt};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,9 @@ enum Command {
         /// Takes the demo's embedded broker for a Kafka. It keeps no promise.
         #[arg(long, hide = true)]
         allow_embedded_broker: bool,
+        /// Dies at a place on the way of a record, for tests: PLACE or PLACE:TIME.
+        #[arg(long, hide = true)]
+        die_at: Option<DieAt>,
     },
     /// Check a configuration and its plugins without running anything.
     #[command(after_help = "Examples:\n  millrace check host.yaml\n  millrace check --online host.yaml\n  \
@@ -169,7 +173,10 @@ enum CatalogCommand {
 /// What the process does, from its arguments to its exit code.
 pub fn main() -> ExitCode {
     let code = match Arguments::parse().command {
-        Command::Run { file, allow_embedded_broker } => {
+        Command::Run { file, allow_embedded_broker, die_at } => {
+            if let Some(at) = die_at {
+                failpoint::arm(at);
+            }
             let broker = if allow_embedded_broker { EmbeddedBroker::Allowed } else { EmbeddedBroker::Refused };
             run(&file, broker)
         }

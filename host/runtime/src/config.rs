@@ -6,6 +6,7 @@
 
 mod brokerless;
 mod declared;
+mod delivery;
 mod http;
 mod kafka;
 mod kinds;

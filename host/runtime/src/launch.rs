@@ -6,25 +6,29 @@ pub mod lookups;
 pub mod version;
 
 use crate::brokerless::{self, Intake, Outlet};
-use crate::config::{OrderConfig, PipelineConfig};
+use crate::config::{DeliveryConfig, OrderConfig, PipelineConfig};
 use crate::event_outlet::EventOutlet;
 use crate::job::PipelineId;
 use crate::partition::{Destination, Order, PathLimits, RecordPath, ReprocessTopic};
 use crate::pipeline::{Pipeline, Status, Tuning};
+use crate::progress_topic;
 use crate::reload::file::PluginFile;
 use crate::reload::{self, Reloader};
 use crate::spec::PipelineSpec;
 use crate::supervisor::Host;
 use anyhow::{Context as _, bail};
 use millrace_flow::admission::AdmissionLimits;
+use millrace_flow::transactions::TransactionLimits;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::{ConsumerConfig, ProducerConfig};
 use millrace_kafka::consumer::{Consumer, SourceEvent};
 use millrace_kafka::delivery::{Delivery, DeliveryEvent};
 use millrace_kafka::mock::is_embedded;
+use millrace_kafka::transactional::{Transactions, TransactionsConfig};
 use millrace_lookup::EventService;
 use millrace_plugin::Plugin;
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -66,16 +70,17 @@ pub async fn launch(
     let config = wanted_config.borrow_and_update().clone();
     let file = PluginFile::watch(config.plugin.clone(), &host.files);
     let plugin = load(host, id, &config).await?;
-    let cluster_id = look_around(host, &config).await?;
+    let Surroundings { cluster_id, retention_ms } = look_around(host, &config).await?;
     let prepared = version::prepare(host, id, &config, plugin.clone(), &cluster_id).await?;
     let (results, finished) = mpsc::channel(RESULT_BATCHES_MAX);
     let spec = version::attach(host, prepared, &results).await?;
     host.plugins.runs(id, plugin.clone());
     host.metrics.plugin_runs(&config.name, &plugin);
+    spec.metrics.retentions(retention_ms);
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
     let (report_to, reports) = mpsc::channel(REPORTS_MAX);
     let event_outlet = event_outlet(host, &config, &spec, report_to.clone())?;
-    let (consumer, delivery) = open_ends(host, &config, sink, report_to)?;
+    let (consumer, delivery) = open_ends(host, &config, &cluster_id, sink, report_to)?;
     let order = match config.order {
         OrderConfig::Key => Order::PerKey,
         OrderConfig::Partition => Order::PerPartition,
@@ -121,12 +126,24 @@ pub async fn launch(
 fn open_ends(
     host: &Host,
     config: &PipelineConfig,
+    cluster_id: &str,
     sink: mpsc::Sender<SourceEvent>,
     reports: mpsc::Sender<DeliveryEvent>,
 ) -> anyhow::Result<(Intake, Outlet)> {
     if let Some(brokerless) = &config.brokerless {
         let streams = host.source.streams().map(|streams| streams.current());
         return brokerless::open(config, brokerless, streams.as_deref(), &host.clock, sink, reports);
+    }
+    if let DeliveryConfig::ExactlyOnce { progress_topic } = &config.delivery {
+        let transactions = TransactionsConfig {
+            producer: producer_config(config),
+            pipeline: config.name.clone(),
+            cluster_id: cluster_id.to_owned(),
+            progress_topic: progress_topic.as_str().into(),
+        };
+        let transactions = Transactions::new(transactions, reports);
+        let consumer = Consumer::start_with(consumer_config(config), sink, transactions.clone())?;
+        return Ok((Intake::Kafka(consumer), Outlet::Transactions(transactions)));
     }
     let consumer = Consumer::start(consumer_config(config), sink)?;
     let delivery = Delivery::start(producer_config(config), Some(&consumer), reports)?;
@@ -135,13 +152,18 @@ fn open_ends(
 
 /// The limits that the pipeline's loop holds to.
 pub(crate) fn tuning(config: &PipelineConfig) -> Tuning {
-    let limits = &config.limits;
+    let (limits, interval) = (&config.limits, config.commit_interval());
+    let transactions = match &config.delivery {
+        DeliveryConfig::AtLeastOnce => None,
+        DeliveryConfig::ExactlyOnce { .. } => Some(TransactionLimits { interval, ..TransactionLimits::default() }),
+    };
     Tuning {
         path: PathLimits {
             admission: AdmissionLimits { bytes_max: limits.bytes_in_flight_max, open_max: limits.open_offsets_max },
             failures: limits.failures,
+            transactions,
         },
-        commit_interval: limits.commit_interval,
+        commit_interval: interval,
         drain_deadline: limits.drain_deadline,
     }
 }
@@ -160,18 +182,31 @@ async fn load(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyh
     Ok(plugin)
 }
 
-/// Asks the clusters whether everything is there that the pipeline needs, off the I/O threads. Returns the id of the
-/// cluster that is read.
-async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<String> {
+/// What was found on the clusters.
+struct Surroundings {
+    /// The id of the cluster that is read.
+    cluster_id: String,
+    /// How long the topics that are read keep records, by topic; those that keep them for ever are not in it.
+    retention_ms: BTreeMap<String, i64>,
+}
+
+/// Asks the clusters whether everything is there that the pipeline needs, off the I/O threads.
+async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<Surroundings> {
     if config.brokerless.is_some() {
-        return Ok(brokerless::CLUSTER_ID.to_owned());
+        return Ok(Surroundings { cluster_id: brokerless::CLUSTER_ID.to_owned(), retention_ms: BTreeMap::new() });
     }
     let asked = config.clone();
     let asking = tokio::task::spawn_blocking(move || {
         let input = Cluster::connect(&asked.cluster)?;
         let id = input.id(ASK_MS)?;
+        let mut retention_ms = BTreeMap::new();
         for topic in asked.consumed() {
             need(&input, &asked.cluster.brokers, topic, MESSAGE_BYTES)?;
+            if !is_embedded(&id)
+                && let Some(kept_ms) = input.topic_settings(topic, ASK_MS)?.and_then(|settings| retention(&settings))
+            {
+                retention_ms.insert(topic.to_owned(), kept_ms);
+            }
         }
         let output = Cluster::connect(&asked.output_cluster)?;
         for (topic, bytes_max) in asked.written() {
@@ -181,13 +216,26 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
                 takes(&output, topic, bytes_max)?;
             }
         }
-        anyhow::Ok(id)
+        if let DeliveryConfig::ExactlyOnce { progress_topic: topic } = &asked.delivery
+            && let Some((problem, remedy)) =
+                progress_topic::unfit(&output, &asked.output_cluster.brokers, topic, ASK_MS)?
+        {
+            bail!("{problem}; {remedy}");
+        }
+        anyhow::Ok(Surroundings { cluster_id: id, retention_ms })
     });
-    let id = asking.await.context("looking at the cluster ended in a fault")??;
-    if is_embedded(&id) && !host.allow_embedded_broker {
+    let found = asking.await.context("looking at the cluster ended in a fault")??;
+    if is_embedded(&found.cluster_id) && !host.allow_embedded_broker {
         bail!("this is the demo's embedded broker, which keeps no promise; an ordinary run needs a real Kafka");
     }
-    Ok(id)
+    Ok(found)
+}
+
+/// How long a topic keeps records, in milliseconds. None: for ever, or as long as nothing newer has the same key.
+fn retention(settings: &BTreeMap<String, String>) -> Option<i64> {
+    let deletes = settings.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
+    let kept_ms = settings.get("retention.ms")?.parse::<i64>().ok()?;
+    (deletes && kept_ms >= 0).then_some(kept_ms)
 }
 
 /// A topic that is missing is named, with the command that creates it; the host never makes one.

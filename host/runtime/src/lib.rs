@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod orders;
 pub mod partition;
 pub mod pipeline;
+pub mod progress_topic;
 pub mod reference;
 pub mod registry;
 pub mod reload;

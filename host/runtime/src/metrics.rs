@@ -9,6 +9,7 @@ mod families;
 mod guest;
 mod lookups;
 mod process;
+mod source;
 
 use crate::event_outlet::PostOutcome;
 use crate::telemetry::{PluginLogRate, plugin_lines};
@@ -23,6 +24,8 @@ pub(crate) use process::memory_bytes;
 use prometheus::core::Collector;
 use prometheus::{CounterVec, Opts, Registry, TextEncoder};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use source::ByPartition;
+pub use source::OldestOpen;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -291,12 +294,14 @@ pub struct PipelineMetrics {
     admitted_bytes: IntCounter,
     fetched_bytes: IntCounter,
     fetched_records: IntCounter,
-    lag: Option<IntGaugeVec>,
+    by_partition: ByPartition,
     rebalances: IntCounter,
     source_trouble: IntCounter,
     commits: IntCounter,
     commit_failures: IntCounter,
     commit_seconds: Histogram,
+    aborted_outputs: IntCounter,
+    fenced: IntCounter,
     guest: Arc<GuestMetrics>,
     log_rate: PluginLogRate,
     consumer_before: Mutex<ClientStatistics>,
@@ -346,12 +351,14 @@ impl PipelineMetrics {
             admitted_bytes: counter(&families::ADMITTED_BYTES),
             fetched_bytes: counter(&families::FETCHED_BYTES),
             fetched_records: counter(&families::FETCHED_RECORDS),
-            lag: host.gauges.get(families::LAG.name).cloned(),
+            by_partition: ByPartition::new(host),
             rebalances: counter(&families::REBALANCES),
             source_trouble: counter(&families::SOURCE_TROUBLE),
             commits: counter(&families::COMMITS),
             commit_failures: counter(&families::COMMIT_FAILURES),
             commit_seconds: seconds(&families::COMMIT_SECONDS),
+            aborted_outputs: counter(&families::ABORTED_OUTPUTS),
+            fenced: counter(&families::FENCED),
             guest: Arc::clone(&host.guest),
             log_rate: PluginLogRate::default(),
             consumer_before: Mutex::default(),
@@ -527,6 +534,16 @@ impl PipelineMetrics {
         self.commit_seconds.observe(took.as_secs_f64());
     }
 
+    /// A transaction was aborted that held this many outputs.
+    pub fn transaction_aborted(&self, outputs: usize) {
+        self.aborted_outputs.inc_by(u64::try_from(outputs).unwrap_or(u64::MAX));
+    }
+
+    /// Another producer took a partition over.
+    pub fn fenced(&self) {
+        self.fenced.inc();
+    }
+
     /// A commit failed.
     pub fn commit_failed(&self) {
         self.commit_failures.inc();
@@ -535,38 +552,6 @@ impl PipelineMetrics {
     /// The consumer had a passing error.
     pub fn source_trouble(&self) {
         self.source_trouble.inc();
-    }
-
-    /// What the consumer counts: totals since it was made, which begin at zero again with a new one.
-    pub fn consumer(&self, now: &ClientStatistics) {
-        let mut before = self.consumer_before.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looked at with every commit, and new only every few seconds.
-        if *before == *now {
-            return;
-        }
-        let grown = |counter: &IntCounter, before: u64, now: u64| {
-            counter.inc_by(if now >= before { now - before } else { now });
-        };
-        grown(&self.fetched_bytes, before.fetched_bytes, now.fetched_bytes);
-        grown(&self.fetched_records, before.fetched_records, now.fetched_records);
-        grown(&self.rebalances, before.rebalances, now.rebalances);
-        if let Some(lag) = &self.lag {
-            let labels = |source: &millrace_flow::record::TopicPartition| {
-                [self.name.clone(), source.topic.to_string(), source.partition.to_string()]
-            };
-            let kept = |source| now.partitions.iter().any(|partition| partition.partition == source);
-            for gone in before.partitions.iter().filter(|gone| !kept(gone.partition.clone())) {
-                // A partition whose lag was never known has no series.
-                drop(lag.remove_label_values(&labels(&gone.partition)));
-            }
-            for partition in &now.partitions {
-                if let Some(records) = partition.lag {
-                    let records = i64::try_from(records).unwrap_or(i64::MAX);
-                    lag.with_label_values(&labels(&partition.partition)).set(records);
-                }
-            }
-        }
-        *before = now.clone();
     }
 }
 

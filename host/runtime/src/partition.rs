@@ -7,22 +7,26 @@
 //! | lane | [`RecordPath::admit`]: `flow::lane` | - |
 //! | decode, turn, lookup, check | `station.rs`: `start`, `round`, `ask`, `check` | an error event |
 //! | finish | [`RecordPath::finish`] | a retry starts the original record again; its lane waits |
-//! | deliver | [`RecordPath::deliver`] -> `kafka::Delivery` | the pipeline stops; nothing is dropped |
-//! | settle | [`RecordPath::delivered`], [`RecordPath::progress`] | never without delivery |
+//! | deliver | [`RecordPath::deliver`] -> `kafka::Delivery`; in exactly-once [`RecordPath::seal`] -> `kafka::Transactions` | the pipeline stops, the transaction is tried again; nothing is dropped |
+//! | settle | [`RecordPath::delivered`], [`RecordPath::progress`]; in exactly-once [`RecordPath::committed`] | never without delivery |
 //!
 //! Nothing here waits: `pipeline.rs` is the loop around it and owns every queue and timer.
 
+mod dispatch;
 mod drain;
 mod failing;
 mod flow;
 mod leaving;
 mod outbox;
+mod progress;
 mod refused;
 mod reprocessed;
 #[cfg(test)]
 mod sample;
+mod transactions;
 mod versions;
 
+pub use dispatch::Batch;
 pub use drain::Until;
 pub use flow::Flow;
 pub use outbox::Destination;
@@ -37,6 +41,7 @@ use millrace_flow::lane::{LaneId, Lanes};
 use millrace_flow::ledger::{Admitted, Ledger};
 use millrace_flow::progress::{PluginDigest, Progress, ProgressBudget};
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
+use millrace_flow::transactions::{Gathering, TransactionLimits};
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::Unit;
 use millrace_platform::{Attempts, Restored, content_bytes_hint};
@@ -45,6 +50,7 @@ use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
+use transactions::Sealed;
 use versions::{PartitionVersions, RunningVersions};
 
 /// What a path holds to.
@@ -54,6 +60,8 @@ pub struct PathLimits {
     pub admission: AdmissionLimits,
     /// When so many events fail that no more are admitted.
     pub failures: FailureLimits,
+    /// Exactly-once: when results become a transaction. None: at-least-once. It is settled when the path is made.
+    pub transactions: Option<TransactionLimits>,
 }
 
 /// What order means in a pipeline.
@@ -80,8 +88,13 @@ pub struct Partition {
     backlog: VecDeque<Waiting>,
     /// Finished events whose delivery would enlarge the progress beyond its budget, by offset. Their lanes wait.
     held: BTreeMap<i64, (JobId, Vec<OutputRecord>)>,
+    /// In exactly-once: what waits for the next transaction, and the one that is under way.
+    gathering: Gathering<(JobId, Vec<OutputRecord>)>,
+    under_way: Option<Sealed>,
     /// Whether nothing of it is started any more: it leaves.
     leaving: bool,
+    /// The offsets and timestamps of what was admitted, of which the oldest may be open.
+    admitted: VecDeque<(i64, i64)>,
     /// Since when there has been a backlog of which nothing was admitted.
     full_since: Option<Instant>,
     /// Whether the consumer was told to pause it, and when it was last told anything.
@@ -138,17 +151,6 @@ impl OpenJob {
     }
 }
 
-/// Jobs of one version that go to one worker together.
-#[derive(Debug)]
-pub struct Batch {
-    /// The worker's number.
-    pub worker: usize,
-    /// The version.
-    pub version: VersionId,
-    /// The jobs. Never empty.
-    pub jobs: Vec<Job>,
-}
-
 /// The path of every record of one pipeline, from poll to settlement.
 pub struct RecordPath {
     order: Order,
@@ -172,6 +174,8 @@ pub struct RecordPath {
     retries: BTreeMap<(Instant, JobId), ()>,
     /// Where the outputs of events go; error events always go to Kafka.
     outputs_to: Destination,
+    /// Exactly-once: results go out in transactions. None: at-least-once.
+    transactions: Option<TransactionLimits>,
     outboxes: Outboxes,
     units: FxHashMap<u64, UnitJobs>,
     next_unit: u64,
@@ -206,6 +210,7 @@ impl RecordPath {
             load: vec![0; workers],
             retries: BTreeMap::new(),
             outputs_to,
+            transactions: limits.transactions,
             outboxes: Outboxes::default(),
             units: FxHashMap::default(),
             next_unit: 0,
@@ -224,7 +229,11 @@ impl RecordPath {
     /// Takes a partition over, from where its progress says.
     pub fn assign(&mut self, partition: TopicPartition, progress: Progress) {
         let versions = self.versions.resume(&progress);
-        let ledger = Ledger::resume(progress, ProgressBudget::COMMIT_METADATA);
+        let budget = match self.transactions {
+            None => ProgressBudget::COMMIT_METADATA,
+            Some(_) => ProgressBudget::RECORD,
+        };
+        let ledger = Ledger::resume(progress, budget);
         self.partitions.insert(
             partition,
             Partition {
@@ -234,6 +243,9 @@ impl RecordPath {
                 lanes: Lanes::new(),
                 backlog: VecDeque::new(),
                 held: BTreeMap::new(),
+                gathering: Gathering::default(),
+                under_way: None,
+                admitted: VecDeque::new(),
                 leaving: false,
                 full_since: None,
                 paused: false,
@@ -247,6 +259,8 @@ impl RecordPath {
     /// Holds to other limits from now on.
     pub fn set_limits(&mut self, limits: PathLimits, now: Instant) {
         self.admission.set_limits(limits.admission);
+        // What is promised stays as it was when the path was made.
+        self.transactions = self.transactions.map(|before| limits.transactions.unwrap_or(before));
         self.failure_news.extend(self.failures.set_limits(limits.failures, now));
     }
 
@@ -309,6 +323,7 @@ impl RecordPath {
                     metrics.swap_paused(now.saturating_duration_since(swapped));
                 }
                 let offset = record.offset;
+                partition.admitted.push_back((offset, record.timestamp_ms));
                 let Restored { record, reprocessed } = reprocessed::to_run(record, reprocess.as_ref());
                 if reprocessed > 0 {
                     metrics.reprocessed();
@@ -338,45 +353,6 @@ impl RecordPath {
                 }
             }
         }
-    }
-
-    /// Hands the ready jobs out: few go together to the worker that has least to do, many are shared evenly.
-    pub fn dispatch(&mut self) -> Vec<Batch> {
-        /// Below this, a batch is not worth splitting: a turn of many events costs less than many turns.
-        const SPLIT_FROM: usize = 16;
-        let mut by_version: BTreeMap<VersionId, Vec<Job>> = BTreeMap::new();
-        for id in self.ready.drain(..) {
-            if let Some(open) = self.jobs.get(&id) {
-                by_version.entry(open.version).or_default().push(open.job(id));
-            }
-        }
-        let mut batches = Vec::new();
-        for (version, mut ready) in by_version {
-            let shares = if ready.len() < SPLIT_FROM { 1 } else { self.load.len().max(1) };
-            let share = ready.len().div_ceil(shares).max(1);
-            while !ready.is_empty() {
-                let rest = ready.split_off(share.min(ready.len()));
-                let Some(worker) = (0..self.load.len()).min_by_key(|worker| self.load.get(*worker)) else { break };
-                if let Some(load) = self.load.get_mut(worker) {
-                    *load += ready.len();
-                }
-                for job in &ready {
-                    if let Some(open) = self.jobs.get_mut(&job.id) {
-                        open.worker = Some(worker);
-                    }
-                }
-                batches.push(Batch { worker, version, jobs: std::mem::replace(&mut ready, rest) });
-            }
-        }
-        batches
-    }
-
-    /// Takes jobs back that a worker had no room for.
-    pub fn undispatch(&mut self, batch: Batch) {
-        if let Some(load) = self.load.get_mut(batch.worker) {
-            *load = load.saturating_sub(batch.jobs.len());
-        }
-        self.ready.extend(batch.jobs.into_iter().map(|job| job.id));
     }
 
     /// Finish: what the workers made of their jobs. Jobs of lost partitions are ignored.
@@ -442,9 +418,12 @@ impl RecordPath {
         self.send(id, outputs, now);
     }
 
-    /// Puts outputs into the outbox; a job without any is settled at once.
+    /// Puts outputs into the outbox; a job without any is settled at once. In exactly-once all of it goes into the next
+    /// transaction.
     fn send(&mut self, id: JobId, outputs: Vec<OutputRecord>, now: Instant) {
-        if outputs.is_empty() {
+        if self.transactions.is_some() {
+            self.gather(id, outputs);
+        } else if outputs.is_empty() {
             self.settle(id, now);
         } else {
             let destination = if self.has_failed(id) { Destination::Kafka } else { self.outputs_to };
@@ -510,41 +489,6 @@ impl RecordPath {
             match fitting {
                 Some((id, outputs)) => self.release(id, outputs, now),
                 None => return,
-            }
-        }
-    }
-
-    /// What moved since the last call, as a unit without outputs. `only` narrows it to partitions that leave.
-    pub fn progress(&mut self, only: Option<&[TopicPartition]>) -> Option<Unit> {
-        let mut moved = Vec::new();
-        for (name, partition) in &mut self.partitions {
-            if only.is_some_and(|only| !only.contains(name)) {
-                continue;
-            }
-            if let Some(progress) = partition.ledger.progress() {
-                let progress = partition.name_versions(progress, &self.versions);
-                partition.last_progress = Some(PartitionProgress {
-                    partition: name.clone(),
-                    offset: progress.prefix,
-                    leader_epoch: None,
-                    metadata: progress.encode(),
-                });
-            } else if !std::mem::take(&mut partition.uncommitted) {
-                continue;
-            }
-            moved.extend(partition.last_progress.clone());
-        }
-        if moved.is_empty() {
-            return None;
-        }
-        Some(Unit { serial: self.unit_serial(), outputs: Vec::new(), progress: moved })
-    }
-
-    /// This progress was not committed: it goes with the next one, or in what moved since.
-    pub fn uncommitted(&mut self, progress: &[PartitionProgress]) {
-        for refused in progress {
-            if let Some(partition) = self.partitions.get_mut(&refused.partition) {
-                partition.uncommitted = true;
             }
         }
     }

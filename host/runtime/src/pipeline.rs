@@ -2,6 +2,9 @@
 //! consumer, the workers and the delivery what the path decided, and ends cleanly: on a revoke, on a stop, on a fault.
 
 mod failing;
+mod leaving;
+mod reports;
+mod transactions;
 mod versions;
 
 pub use versions::{Change, NewVersion, Tuning};
@@ -9,19 +12,18 @@ pub use versions::{Change, NewVersion, Tuning};
 use crate::brokerless::{Intake, Outlet};
 use crate::event_outlet::EventOutlet;
 use crate::job::{Finished, VersionId};
-use crate::partition::{Batch, Destination, RecordPath, Refused, Until};
+use crate::partition::{Batch, Destination, RecordPath, Until};
 use crate::spec::PipelineSpec;
 use crate::worker::Message;
-use millrace_flow::cause::Cause;
 use millrace_flow::clock::Clock;
-use millrace_flow::outcome::Failure;
 use millrace_flow::progress::{PluginDigest, Progress, ProgressError};
 use millrace_flow::record::TopicPartition;
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::consumer::{Acknowledgement, Assignment, SourceEvent};
 use millrace_kafka::delivery::{DeliveryError, DeliveryEvent, Unit};
 use millrace_kafka::error::KafkaError;
-use millrace_platform::build_error_event;
+use millrace_kafka::failpoint::{self, Failpoint};
+use millrace_kafka::transactional::PARTITIONS_MAX;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -59,6 +61,15 @@ pub enum PipelineError {
     /// The event service does not serve us.
     #[error("outputs cannot be posted: {0}")]
     EventService(String),
+    /// More partitions are ours than exactly-once bears.
+    #[error(
+        "{owned} partitions are assigned to this host, and exactly-once bears {PARTITIONS_MAX} of a pipeline, each with a \
+         producer of its own: run more hosts of this group, or `delivery: at_least_once`"
+    )]
+    TooManyPartitions {
+        /// How many.
+        owned: usize,
+    },
     /// A thread or task that the pipeline needs has ended.
     #[error("the {0} ended unexpectedly")]
     Gone(&'static str),
@@ -238,45 +249,6 @@ impl Pipeline {
         }
     }
 
-    /// Leaves the consumer group in good order: the last progress was handed over, and is committed on the way.
-    async fn leave_group(&mut self, state: &mut State) {
-        let until = tokio::time::Instant::now() + LEAVE_MAX;
-        while !state.uncommitted.is_empty() {
-            match tokio::time::timeout_at(until, self.reports.recv()).await {
-                Ok(Some(DeliveryEvent::Committed(progress))) => drop(state.committed(&progress)),
-                Ok(Some(DeliveryEvent::CommitFailed { progress, error })) => {
-                    tracing::warn!(pipeline = self.spec.name, %error, "The last progress was not committed; its events run again.");
-                    let partitions: Vec<_> = progress.into_iter().map(|progress| progress.partition).collect();
-                    state.forget(&partitions);
-                }
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => {
-                    tracing::warn!(
-                        pipeline = self.spec.name,
-                        "The last progress was not committed in time; its events run again."
-                    );
-                    break;
-                }
-            }
-        }
-        self.consumer.stop();
-        let stopped = async {
-            while let Some(event) = self.source.recv().await {
-                match event {
-                    SourceEvent::Revoked { done, .. } => done.acknowledge(),
-                    SourceEvent::Stopped => return,
-                    _ => {}
-                }
-            }
-        };
-        if tokio::time::timeout(LEAVE_MAX, stopped).await.is_err() {
-            tracing::warn!(
-                pipeline = self.spec.name,
-                "The consumer did not leave its group in time; the group will notice by itself."
-            );
-        }
-    }
-
     /// Moves everything on that can move: the part of the loop that does not depend on what woke it.
     fn advance(&mut self, state: &mut State) -> Result<(), PipelineError> {
         let now = Instant::now();
@@ -286,6 +258,7 @@ impl Pipeline {
         }
         self.dispatch()?;
         self.deliver(state);
+        self.transact(state);
         self.post(state)?;
         if state.exhausted && !state.stopping && self.path.is_idle() {
             self.begin_stop(state);
@@ -314,8 +287,9 @@ impl Pipeline {
     }
 
     /// Writes down how things stand.
-    fn observe(&self) {
+    fn observe(&mut self) {
         self.path.observe();
+        self.spec.metrics.oldest_open(&self.path.oldest_open(), self.clock.now_ms());
         self.observe_failures();
         if let Some(statistics) = self.consumer.statistics() {
             self.spec.metrics.consumer(&statistics);
@@ -330,6 +304,9 @@ impl Pipeline {
         }
         if state.refused.is_some() || state.refused_by_service.is_some() {
             wake = wake.min(now + Duration::from_millis(1));
+        }
+        if let Some(due) = self.path.next_seal(now) {
+            wake = wake.min(due.max(now));
         }
         wake.min(state.next_commit.max(now))
     }
@@ -376,6 +353,10 @@ impl Pipeline {
 
     /// Hands progress to be committed: of everything, or of partitions that leave. A unit without outputs always fits.
     fn commit(&mut self, state: &mut State, only: Option<&[TopicPartition]>) {
+        // In exactly-once, progress leaves with its outputs alone.
+        if self.path.is_exactly_once() {
+            return;
+        }
         let Some(unit) = self.path.progress(only) else { return };
         for progress in &unit.progress {
             state.uncommitted.insert(progress.partition.clone(), (progress.clone(), Instant::now()));
@@ -385,57 +366,12 @@ impl Pipeline {
         }
     }
 
-    fn on_report(&mut self, report: DeliveryEvent, state: &mut State) -> Result<(), PipelineError> {
-        match report {
-            DeliveryEvent::Delivered(serials) => self.path.delivered(&serials, Instant::now()),
-            DeliveryEvent::Failed { serial, failures } => {
-                for refused in self.path.refused(serial, failures, Instant::now()) {
-                    self.on_refused(refused)?;
-                }
-            }
-            DeliveryEvent::Committed(progress) => {
-                if let Some(since) = state.committed(&progress) {
-                    self.spec.metrics.commit_took(since.elapsed());
-                }
-                self.spec.metrics.committed(progress.len());
-            }
-            DeliveryEvent::CommitFailed { progress, error } => {
-                self.spec.metrics.commit_failed();
-                tracing::warn!(pipeline = self.spec.name, %error, "Progress was not committed; it goes with the next commit.");
-                self.path.uncommitted(&progress);
-            }
-            DeliveryEvent::Fatal(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    /// Kafka did not take an event's outputs. Where it never will, an error event takes their place; where they only shared
-    /// a batch with such a one, the event runs again. Anything else, and an error event that is refused itself: the
-    /// pipeline stops, and starts again from what is committed.
-    fn on_refused(&mut self, refused: Refused) -> Result<(), PipelineError> {
-        let cause = match &refused.error {
-            DeliveryError::Dragged { .. } => {
-                self.path.run_again(refused.id);
-                return Ok(());
-            }
-            _ if self.path.has_failed(refused.id) => return Err(refused.error.into()),
-            DeliveryError::TooLarge { .. } => Cause::OutputTooLarge,
-            DeliveryError::Refused { .. } => Cause::OutputInvalid,
-            DeliveryError::TimedOut { .. } | DeliveryError::Kafka(_) => return Err(refused.error.into()),
-        };
-        let failure = Failure::new(cause.word(), refused.error.to_string());
-        let spec = self.versions.get(&refused.version).unwrap_or(&self.spec);
-        let origin = spec.origin(&refused.record);
-        let word = cause.word().to_owned();
-        let event =
-            build_error_event(&word, &failure, None, &spec.errors, &origin, refused.attempts, self.clock.now_ms());
-        self.path.replace(refused.id, &word, event);
-        Ok(())
-    }
-
     fn on_source(&mut self, event: SourceEvent, state: &mut State) -> Result<(), PipelineError> {
         match event {
-            SourceEvent::Records(records) => self.path.poll(records, Instant::now()),
+            SourceEvent::Records(records) => {
+                failpoint::pass(Failpoint::Polled);
+                self.path.poll(records, Instant::now());
+            }
             SourceEvent::Assigned(assignments) => self.on_assigned(assignments, state)?,
             SourceEvent::Revoked { partitions, done } => {
                 self.path.stop_starting(Some(&partitions));
@@ -477,27 +413,10 @@ impl Pipeline {
             tracing::info!(pipeline = self.spec.name, %partition, offset, "Partition assigned.");
             self.path.assign(partition, progress);
         }
+        self.look_at_partition_count()?;
         self.look_after_versions(state);
         self.publish_status(state);
         Ok(())
-    }
-
-    /// A partition that is still on its way out comes back: what is left of its first stay goes, or it would take the
-    /// second one along.
-    fn see_off_at_once(&mut self, assignments: &[Assignment], state: &mut State) {
-        let back: Vec<TopicPartition> = assignments
-            .iter()
-            .map(|assignment| assignment.partition.clone())
-            .filter(|partition| state.leaving.iter().any(|leaving| leaving.partitions.contains(partition)))
-            .collect();
-        if back.is_empty() {
-            return;
-        }
-        for leaving in &mut state.leaving {
-            leaving.partitions.retain(|partition| !back.contains(partition));
-        }
-        self.drop_partitions(&back, state);
-        state.forget(&back);
     }
 
     /// An operator drains the pipeline, or lets it go on.
@@ -530,59 +449,6 @@ impl Pipeline {
             state.drain = Some(drain);
             self.publish_status(state);
         }
-    }
-
-    /// Begins to stop: nothing new is started, what is in flight may finish until the deadline.
-    fn begin_stop(&mut self, state: &mut State) {
-        state.stopping = true;
-        let partitions = self.path.owned();
-        self.consumer.pause(&partitions);
-        self.path.stop_starting(None);
-        tracing::info!(
-            pipeline = self.spec.name,
-            open = self.path.open(None),
-            "Stopping: finishing what is in flight."
-        );
-        state.leaving.push(Leaving { partitions, until: Instant::now() + self.tuning.drain_deadline, done: None });
-    }
-
-    /// Sees leaving partitions off: once all is finished, or the time is over, their progress is handed over.
-    fn leave(&mut self, state: &mut State, now: Instant) {
-        let mut leaving = std::mem::take(&mut state.leaving);
-        leaving.retain_mut(|leaving| {
-            let finished = self.path.open(Some(&leaving.partitions)) == 0;
-            if !finished && now < leaving.until {
-                return true;
-            }
-            self.commit(state, Some(&leaving.partitions));
-            self.drop_partitions(&leaving.partitions, state);
-            // The consumer waits for this, then commits the progress and gives the partitions up.
-            if let Some(done) = leaving.done.take() {
-                done.acknowledge();
-                state.forget(&leaving.partitions);
-            }
-            false
-        });
-        state.leaving = leaving;
-    }
-
-    fn drop_partitions(&mut self, partitions: &[TopicPartition], state: &mut State) {
-        for partition in partitions {
-            tracing::info!(pipeline = self.spec.name, %partition, "Partition let go.");
-        }
-        for ((worker, version), jobs) in self.path.revoke(partitions) {
-            if let Some(inbox) = self.workers.get(worker) {
-                // A worker without room finishes the jobs, and the path ignores what came of them.
-                drop(inbox.try_send(Message::Cancel(version, jobs)));
-            }
-        }
-        for unit in state.refused.iter_mut().chain(&mut state.refused_by_service) {
-            self.path.recall(unit);
-        }
-        if let Some(outlet) = &self.event_outlet {
-            outlet.recall(self.path.orphans());
-        }
-        self.publish_status(state);
     }
 
     fn publish_status(&self, state: &State) {

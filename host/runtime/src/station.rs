@@ -14,6 +14,7 @@ use millrace_flow::cause::{Cause, Word};
 use millrace_flow::lookup::{Ask, SealedAnswer};
 use millrace_flow::outcome::{Emission, Failure, Outcome};
 use millrace_flow::record::{OutputRecord, Record};
+use millrace_kafka::failpoint::{self, Failpoint};
 use millrace_lookup::{Answered, Forget, LookupService, Request};
 use millrace_platform::{
     BuiltOutput, Conceals, Document, EditBudget, EventFacts, Given, build_error_event, build_output,
@@ -153,6 +154,7 @@ impl Station {
 
     /// Takes the answer to one of an event's questions. One for an event that is over is nobody's.
     pub(crate) fn answer(&mut self, ticket: Ticket, answered: Answered) {
+        failpoint::pass(Failpoint::Answered);
         if let Some(open) = self.open.get_mut(&ticket) {
             open.asks_open = open.asks_open.saturating_sub(1);
             open.deadline += Duration::from_millis(answered.held_ms);
@@ -190,6 +192,7 @@ impl Station {
         if self.crew.has_work() {
             let mut effects = std::mem::take(&mut self.effects);
             let (began, spent) = (Instant::now(), ThreadTime::now());
+            failpoint::pass(Failpoint::InTurn);
             self.crew.run(now_ms, SLICE, &mut effects);
             self.spec.metrics.turned(began.elapsed());
             for effect in effects.drain(..) {

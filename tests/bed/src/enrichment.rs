@@ -45,6 +45,8 @@ pub struct Enrichment {
     pub errors: String,
     /// The topic through which failed events come back; empty: there is none.
     pub reprocess: String,
+    /// The topic of progress records of exactly-once; empty: the promise is at-least-once.
+    pub progress: String,
     /// Where a new group begins: `earliest`, `latest` or a time.
     pub start: String,
     /// Which events run one after the other: those of a `key`, or of a `partition`.
@@ -93,6 +95,7 @@ impl Enrichment {
             event_service: String::new(),
             errors: format!("{name}.error"),
             reprocess: String::new(),
+            progress: String::new(),
             start: "earliest".to_owned(),
             order: "key",
             names: ("page_change", "page_content_change"),
@@ -171,6 +174,10 @@ pipelines:
             "" => String::new(),
             topic => format!("    reprocess: {{ topic: \"{topic}\" }}\n"),
         };
+        let delivery = match self.progress.as_str() {
+            "" => String::new(),
+            topic => format!("    delivery: exactly_once\n    progress_topic: \"{topic}\"\n"),
+        };
         let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
         let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
         format!(
@@ -181,7 +188,7 @@ pipelines:
     order: {order}
     group: \"{group}\"
     start: {start}
-{event_service}    inputs:
+{delivery}{event_service}    inputs:
       {input_name}: {{ stream: mediawiki.page_change.v1, topics: [{inputs}] }}
     outputs:
       {output_name}:

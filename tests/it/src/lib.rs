@@ -74,6 +74,21 @@ impl Stage {
         Ok(Self { enrichment, cluster, world, api, folder: tempfile::tempdir()?, runtime })
     }
 
+    /// The same, with exactly-once promised and a topic `NAME.progress` for it.
+    pub fn set_exactly_once(name: &str, plugin: &str, partitions: i32, latency: Duration) -> anyhow::Result<Self> {
+        let mut stage = Self::set(name, plugin, partitions, latency)?;
+        let progress = format!("{name}.progress");
+        kafka()?.create_topics(&[Topic::new(&progress, 2, &[("cleanup.policy", "compact")])])?;
+        stage.enrichment.progress = progress;
+        Ok(stage)
+    }
+
+    /// Every output that readers of committed records see.
+    pub fn committed_outputs(&self) -> anyhow::Result<Vec<Record>> {
+        let topic = &self.enrichment.output;
+        Ok(TopicReader::open(&self.cluster, topic, Isolation::ReadCommitted)?.take_all(30_000)?)
+    }
+
     /// Starts the host and waits until it has its partitions.
     pub fn start(&self) -> anyhow::Result<Host> {
         let mut host = self.start_unready()?;

@@ -108,8 +108,16 @@ fn quick_stage() -> anyhow::Result<Stage> {
 
 /// One partition, with and without lookups that take long now and then.
 pub(super) fn slow_lookups(stage: &Stage, events: u64, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
+    slow_lookups_of(stage, events, false, figures)?;
+    slow_lookups_of(stage, events, true, figures)
+}
+
+fn slow_lookups_of(stage: &Stage, events: u64, once: bool, figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     let pipeline = |name: &str| {
         let mut pipeline = stage.enrichment(name, 64)?;
+        if once {
+            stage.promise_once(&mut pipeline)?;
+        }
         pipeline.limits = vec!["open_offsets: 100000".to_owned()];
         stage.create_with(&pipeline.input, 1)?;
         stage.create(&[&pipeline.output, &pipeline.errors])?;
@@ -118,16 +126,18 @@ pub(super) fn slow_lookups(stage: &Stage, events: u64, figures: &mut Map<String,
     };
     let mut rates = Vec::new();
     for (name, every) in [("undisturbed", 0), ("slow-lookups", SLOW_EVERY)] {
+        let name = if once { format!("{name}-once") } else { name.to_owned() };
         progress::say(&format!("Measuring one partition: {name}."));
-        let pipeline = pipeline(name)?;
+        let pipeline = pipeline(&name)?;
         stage.api.slow_down(every);
         // The last slow ones are 15 s late: what counts is the time until all others are out.
         let late = events / SLOW_EVERY.max(1) * 50 * every.min(1);
-        rates.push(stage.run(name, &pipeline, &[], events.saturating_sub(late))?.events_per_second);
+        rates.push(stage.run(&name, &pipeline, &[], events.saturating_sub(late))?.events_per_second);
     }
     stage.api.slow_down(0);
     if let [undisturbed, slow] = rates.as_slice() {
-        figures.insert("slow_lookup_ratio".to_owned(), json!(slow / undisturbed.max(1.0)));
+        let key = if once { "exactly_once_slow_lookup_ratio" } else { "slow_lookup_ratio" };
+        figures.insert(key.to_owned(), json!(slow / undisturbed.max(1.0)));
     }
     Ok(())
 }

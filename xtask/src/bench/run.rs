@@ -1,7 +1,7 @@
 //! One measured run: a full input topic, a pipeline that works it off, and what the kernel and the broker say meanwhile.
 
 use super::process;
-use super::scenario::Output;
+use super::scenario::Ends;
 use anyhow::bail;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -32,19 +32,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A run without any new output for this long has failed.
 const STALL_MAX: Duration = Duration::from_secs(30);
 
-/// Watches the process `pid` until `output` has `expected` records. Start-up does not count: the clock starts with the
+/// Watches the process `pid` until `ends` tells of `expected` outputs. Start-up does not count: the clock starts with the
 /// first output.
 ///
 /// # Errors
 /// The process ends, or nothing moves any more.
-pub(crate) fn watch(name: &str, pid: u32, output: &Output, expected: u64) -> anyhow::Result<Measured> {
+pub(crate) fn watch(name: &str, pid: u32, ends: &Ends<'_>, expected: u64) -> anyhow::Result<Measured> {
     let mut looks: Vec<(Instant, u64, f64)> = Vec::new();
     let mut moved = Instant::now();
     loop {
         std::thread::sleep(LOOK_EVERY);
         let now = Instant::now();
         let Ok(cpu) = process::cpu_seconds(pid) else { bail!("{name}: the process ended before its work was done") };
-        let outputs = match output.records() {
+        let outputs = match ends.records() {
             Ok(outputs) => outputs,
             // A topic that was just made may have no leader yet.
             Err(_) if moved.elapsed() < STALL_MAX => continue,

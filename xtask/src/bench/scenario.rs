@@ -57,6 +57,8 @@ pub(crate) enum Who {
     Native,
     /// The product.
     Millrace,
+    /// The product, with exactly-once promised.
+    MillraceOnce,
 }
 
 /// Everything that stands around what is measured.
@@ -113,16 +115,23 @@ impl Stage {
         let output = format!("{name}.out");
         self.create(&[&output, &format!("{name}.error")])?;
         let calls = self.api.calls();
-        let label =
-            format!("{} ({})", if who == Who::Native { "hand-written twin" } else { "Millrace" }, scenario.name);
+        let program = match who {
+            Who::Native => "hand-written twin",
+            Who::Millrace => "Millrace",
+            Who::MillraceOnce => "Millrace, exactly once",
+        };
+        let label = format!("{program} ({})", scenario.name);
         let mut measured = match who {
             Who::Native => {
                 let child = self.start_native(&format!("{input}.in"), &output, scenario)?;
-                watch(&label, child.0.id(), &Output::open(&self.cluster(), &output)?, scenario.events)?
+                watch(&label, child.0.id(), &Ends::Topic(Output::open(&self.cluster(), &output)?), scenario.events)?
             }
-            Who::Millrace => {
+            Who::Millrace | Who::MillraceOnce => {
                 let mut enrichment = self.enrichment(&name, scenario.call_slots)?;
                 enrichment.input = format!("{input}.in");
+                if who == Who::MillraceOnce {
+                    self.promise_once(&mut enrichment)?;
+                }
                 self.run(&label, &enrichment, &[], scenario.events)?
             }
         };
@@ -139,8 +148,12 @@ impl Stage {
         others: &[Enrichment],
         expected: u64,
     ) -> anyhow::Result<Measured> {
-        let ends = Output::open(&self.cluster(), &enrichment.output)?;
         let host = self.start_millrace(enrichment, others)?;
+        // A transaction's markers take offsets too, so the host is asked for what is committed.
+        let ends = match enrichment.progress.as_str() {
+            "" => Ends::Topic(Output::open(&self.cluster(), &enrichment.output)?),
+            _ => Ends::Host(&host),
+        };
         let measured = watch(label, host.id(), &ends, expected).with_context(|| host.log_tail())?;
         host.terminate()?;
         Ok(measured)
@@ -149,11 +162,22 @@ impl Stage {
     /// 50 events a second for `seconds` to a pipeline of the name `name` beside `others`, and when each of them arrives. Those of the first two seconds do not count: they
     /// open the connections of feeder, host and reader.
     pub(crate) fn latency(&self, name: &str, others: &[Enrichment], seconds: u64) -> anyhow::Result<Measured> {
+        let enrichment = self.enrichment(name, 32)?;
+        self.latency_of(&enrichment, others, seconds)
+    }
+
+    /// The same in exactly-once.
+    pub(crate) fn latency_once(&self, name: &str, seconds: u64) -> anyhow::Result<Measured> {
+        let mut enrichment = self.enrichment(name, 32)?;
+        self.promise_once(&mut enrichment)?;
+        self.latency_of(&enrichment, &[], seconds)
+    }
+
+    fn latency_of(&self, enrichment: &Enrichment, others: &[Enrichment], seconds: u64) -> anyhow::Result<Measured> {
         const EVERY: Duration = Duration::from_millis(20);
         const WARM_UP: u64 = 100;
-        let enrichment = self.enrichment(name, 32)?;
         self.create(&[&enrichment.input, &enrichment.output, &enrichment.errors])?;
-        let mut host = self.start_millrace(&enrichment, others)?;
+        let mut host = self.start_millrace(enrichment, others)?;
         host.wait_ready()?;
         let count = WARM_UP + seconds * 50;
         let (cluster, output) = (self.cluster(), enrichment.output.clone());
@@ -175,11 +199,17 @@ impl Stage {
         let cpu_by_thread = super::process::cpu_by_thread(host.id())?;
         host.terminate()?;
         Ok(Measured {
-            name: format!("Millrace (50 events/s, {name})"),
+            name: format!("Millrace (50 events/s, {})", enrichment.group),
             latencies_ms: counted.map(|(_, latency_ms)| latency_ms).collect(),
             cpu_by_thread,
             ..Measured::default()
         })
+    }
+
+    /// Lets a pipeline promise exactly-once.
+    pub(super) fn promise_once(&self, enrichment: &mut Enrichment) -> anyhow::Result<()> {
+        enrichment.progress = format!("{}.progress", enrichment.output);
+        self.kafka.create_topics(&[Topic::new(&enrichment.progress, 1, &[("cleanup.policy", "compact")])])
     }
 
     pub(super) fn enrichment(&self, name: &str, call_slots: usize) -> anyhow::Result<Enrichment> {
@@ -215,6 +245,24 @@ impl Stage {
     }
 }
 
+/// Where the watcher looks how many outputs there are.
+pub(crate) enum Ends<'a> {
+    /// At the end of their topic.
+    Topic(Output),
+    /// In the metrics of the host.
+    Host(&'a Host),
+}
+
+impl Ends<'_> {
+    /// How many there are.
+    pub(crate) fn records(&self) -> anyhow::Result<u64> {
+        match self {
+            Self::Topic(output) => output.records(),
+            Self::Host(host) => Ok(host.metrics()?.sum("millrace_events_emitted_total", &[]) as u64),
+        }
+    }
+}
+
 /// An output topic, as the watcher asks for it again and again.
 pub(crate) struct Output {
     cluster: Cluster,
@@ -240,7 +288,7 @@ impl Output {
 /// Reads `count` outputs, in the order of their arrival: when each was written (its Kafka timestamp, which is the event's
 /// `dt`), and how many milliseconds later it arrived.
 fn read_latencies(cluster: &ClusterConfig, topic: &str, count: u64) -> anyhow::Result<Vec<(i64, f64)>> {
-    let mut reader = TopicReader::open(cluster, topic, Isolation::ReadUncommitted)?;
+    let mut reader = TopicReader::open(cluster, topic, Isolation::ReadCommitted)?;
     let mut latencies = Vec::new();
     while (latencies.len() as u64) < count {
         let Some(record) = reader.next(10_000)? else { bail!("{} of {count} outputs arrived", latencies.len()) };

@@ -1,10 +1,12 @@
 //! Where a pipeline's records come from, and the wishes of its loop: hold, pause, stop.
 
 use millrace_flow::record::TopicPartition;
+use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::consumer::Consumer;
 use millrace_kafka::statistics::ClientStatistics;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What reads the records of a pipeline.
@@ -55,6 +57,30 @@ impl Intake {
         match self {
             Self::Kafka(consumer) => consumer.stop(),
             Self::Brokerless(intake) => intake.wish(|wishes| wishes.stop = true),
+        }
+    }
+
+    /// Tells the group how far a partition is, for those who watch its lag.
+    pub fn submit(&self, progress: PartitionProgress) {
+        match self {
+            Self::Kafka(consumer) => consumer.submit(vec![progress]),
+            Self::Brokerless(_) => {}
+        }
+    }
+
+    /// The epoch of the leader that wrote the record before `offset`, where that is known.
+    pub fn leader_epoch(&self, partition: &TopicPartition, offset: i64) -> Option<i32> {
+        match self {
+            Self::Kafka(consumer) => consumer.leader_epoch(partition, offset),
+            Self::Brokerless(_) => None,
+        }
+    }
+
+    /// A partition that another producer took over is taken over anew after `rest`, if the group says that it is ours.
+    pub fn take_again(&self, partition: &TopicPartition, rest: Duration) {
+        match self {
+            Self::Kafka(consumer) => consumer.take_again(partition, rest),
+            Self::Brokerless(_) => {}
         }
     }
 

@@ -3,9 +3,10 @@
 
 use super::position::{Position, Trail};
 use anyhow::Context as _;
-use millrace_flow::record::OutputRecord;
+use millrace_flow::record::{OutputRecord, TopicPartition};
 use millrace_kafka::delivery::{Delivery, DeliveryEvent, QueueFull, Unit};
 use millrace_kafka::error::KafkaError;
+use millrace_kafka::transactional::{NotOurs, Transaction, Transactions};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -25,6 +26,8 @@ const TAIL_BYTES: u64 = 64 << 10;
 pub enum Outlet {
     /// A producer.
     Kafka(Box<Delivery>),
+    /// Transactional producers, one for each owned partition.
+    Transactions(Transactions),
     /// Files.
     Files(FileOutlet),
 }
@@ -38,6 +41,26 @@ impl Outlet {
         match self {
             Self::Kafka(delivery) => delivery.deliver(unit),
             Self::Files(outlet) => outlet.deliver(unit),
+            // Everything goes out with a transaction, so there is no unit.
+            Self::Transactions(_) => Err(QueueFull(unit)),
+        }
+    }
+
+    /// Hands a transaction over. Never blocks.
+    ///
+    /// # Errors
+    /// Its partition is no longer ours.
+    pub fn write(&self, transaction: Arc<Transaction>) -> Result<(), NotOurs> {
+        match self {
+            Self::Transactions(transactions) => transactions.deliver(transaction),
+            Self::Kafka(_) | Self::Files(_) => Err(NotOurs),
+        }
+    }
+
+    /// These partitions are no longer ours.
+    pub fn release(&self, partitions: &[TopicPartition]) {
+        if let Self::Transactions(transactions) = self {
+            transactions.release(partitions);
         }
     }
 }

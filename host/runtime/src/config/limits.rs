@@ -37,8 +37,8 @@ pub struct PipelineLimits {
     pub bytes_in_flight_max: u64,
     /// Wall time of an event, waiting for a call slot or an outage aside.
     pub event_deadline: Duration,
-    /// How often progress is committed.
-    pub commit_interval: Duration,
+    /// How often progress is committed. None: see [`super::PipelineConfig::commit_interval`].
+    pub commit_interval: Option<Duration>,
     /// How long open events may go on when the host stops.
     pub drain_deadline: Duration,
     /// What becomes of the outcome `retry`.
@@ -91,10 +91,13 @@ pub(crate) fn read(section: &Section<'_>) -> PipelineLimits {
             .or(EVENT_DEADLINE, show_duration(EVENT_DEADLINE)),
         commit_interval: section
             .duration(
-                key("commit_interval", "How often progress is committed."),
+                key(
+                    "commit_interval",
+                    "How often progress is committed; in exactly-once, from one transaction to the next, unless one takes longer.",
+                ),
                 Duration::from_millis(10)..=Duration::from_secs(60),
             )
-            .or(COMMIT_INTERVAL, show_duration(COMMIT_INTERVAL)),
+            .optional("1 s; in exactly-once 100 ms"),
         drain_deadline: section
             .duration(
                 key("drain_deadline", "How long open events may go on when the host is told to stop."),

@@ -3,6 +3,7 @@
 
 use super::brokerless::{self, BrokerlessConfig};
 use super::declared::{self, Declared, Named};
+use super::delivery;
 use super::http::{self, OutletConfig};
 use super::limits::{self, PipelineLimits};
 use super::mediawiki::{DOMAINS, domain_pattern};
@@ -10,11 +11,13 @@ use super::quantity::{KIB, MIB, parse_time, show_size};
 use super::reader::{Section, key};
 use super::state::{self, StateConfig};
 use super::tree::{Node, Value};
+use millrace_flow::transactions::TransactionLimits;
 use millrace_kafka::config::{ClusterConfig, Compression, StartPosition};
 use millrace_lookup::HttpGrant;
 use millrace_platform::{ERROR_EVENT_BYTES_LEAST, ReadScope, SchemaUri, SchemaVersion};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The largest record that an output takes where nothing else is said: what the platform's large topics take.
 pub(crate) const MESSAGE_BYTES: u64 = 10 * MIB;
@@ -76,6 +79,15 @@ impl PipelineConfig {
         inputs.chain(self.reprocess.iter().map(|reprocess| reprocess.topic.as_str()))
     }
 
+    /// From one commit to the next.
+    pub fn commit_interval(&self) -> Duration {
+        let otherwise = match &self.delivery {
+            DeliveryConfig::AtLeastOnce => limits::COMMIT_INTERVAL,
+            DeliveryConfig::ExactlyOnce { .. } => TransactionLimits::default().interval,
+        };
+        self.limits.commit_interval.unwrap_or(otherwise)
+    }
+
     /// The name that only one `millrace reprocess` of this pipeline can have at a time: its `transactional.id`.
     pub fn reprocess_writer(&self) -> String {
         format!("{}.reprocess", self.group)
@@ -83,10 +95,15 @@ impl PipelineConfig {
 }
 
 /// What is promised about outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryConfig {
     /// Every output is written once or, after a crash, more than once, with the same `meta.id`.
     AtLeastOnce,
+    /// Readers of committed records see every output once.
+    ExactlyOnce {
+        /// The compacted topic, on the cluster that is written, that keeps progress.
+        progress_topic: String,
+    },
 }
 
 /// Which events run one after the other.
@@ -164,7 +181,6 @@ pub struct LookupGrant {
     pub http: Vec<HttpGrant>,
 }
 
-const DELIVERIES: &[(&str, DeliveryConfig)] = &[("at_least_once", DeliveryConfig::AtLeastOnce)];
 const ORDERS: &[(&str, OrderConfig)] = &[("key", OrderConfig::Key), ("partition", OrderConfig::Partition)];
 const SCOPES: &[(&str, ReadScope)] = &[("own", ReadScope::Own), ("all", ReadScope::All)];
 const UNFITS: &[(&str, UnfitConfig)] = &[("error", UnfitConfig::Error), ("pass", UnfitConfig::Pass)];
@@ -200,9 +216,7 @@ pub(super) fn read(
         settings: section
             .value(key("settings", "What the plugin is configured with."), "section that the plugin understands", json)
             .or(serde_json::Value::Object(serde_json::Map::new()), "none"),
-        delivery: section
-            .word(key("delivery", "What is promised about outputs."), DELIVERIES)
-            .or(DeliveryConfig::AtLeastOnce, "at_least_once"),
+        delivery: delivery::read(section, is_brokerless, event_service.is_some()),
         order: section
             .word(key("order", "Which events run one after the other: those of a key, or of a partition."), ORDERS)
             .or(OrderConfig::Key, "key"),

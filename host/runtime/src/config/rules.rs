@@ -1,7 +1,7 @@
 //! Rules that need more than one section to be seen: names that must differ, loops, grants without anything behind them.
 
 use super::HostConfig;
-use super::pipeline::PipelineConfig;
+use super::pipeline::{DeliveryConfig, PipelineConfig};
 use super::reader::Section;
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,6 +13,7 @@ pub(crate) fn check(section: &Section<'_>, config: &HostConfig) {
     for (index, pipeline) in config.pipelines.iter().enumerate() {
         topics(section, index, pipeline);
         reprocess(section, config, index, pipeline);
+        progress(section, config, index, pipeline);
         state(section, config, index, pipeline);
         brokerless(section, index, pipeline);
         grants(section, config, index, pipeline);
@@ -120,6 +121,20 @@ fn reprocess(section: &Section<'_>, config: &HostConfig, index: usize, pipeline:
     }
 }
 
+/// The topic of progress records holds nothing else. Pipelines may share it.
+fn progress(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &PipelineConfig) {
+    let DeliveryConfig::ExactlyOnce { progress_topic: topic } = &pipeline.delivery else { return };
+    for other in &config.pipelines {
+        let reads = pipeline.output_cluster == other.cluster && other.consumed().any(|read| read == topic);
+        let writes = pipeline.output_cluster == other.output_cluster && other.written().any(|(it, _)| it == topic);
+        if reads || writes {
+            let does = if reads { "read" } else { "written" };
+            let problem = format!("`{topic}` is {does} by the pipeline `{}`", other.name);
+            section.pipeline_mistake(index, &["progress_topic"], problem, "give progress a topic of its own");
+        }
+    }
+}
+
 /// The topic of a changelog serves nothing else.
 fn state(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &PipelineConfig) {
     let Some(state) = &pipeline.state else { return };
@@ -127,8 +142,10 @@ fn state(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &Pi
         let is_here = |topic: &str| topic == state.topic;
         let reads = pipeline.output_cluster == other.cluster && other.consumed().any(is_here);
         let keeps = other_index != index && other.state.iter().any(|other| is_here(&other.topic));
+        let progress =
+            matches!(&other.delivery, DeliveryConfig::ExactlyOnce { progress_topic } if is_here(progress_topic));
         let writes = pipeline.output_cluster == other.output_cluster
-            && (keeps || other.written().any(|(topic, _)| is_here(topic)));
+            && (keeps || progress || other.written().any(|(topic, _)| is_here(topic)));
         if reads || writes {
             let does = if reads { "read" } else { "written" };
             let problem = format!("`{}` is {does} by the pipeline `{}` already", state.topic, other.name);

@@ -126,11 +126,20 @@ families! {
         "Bytes that were fetched, those fetched again after a pause included.");
     FETCHED_RECORDS = counter("millrace_fetched_records_total", PIPELINE,
         "Records that were fetched, those fetched again after a pause included.");
+    LAG_SECONDS = gauge("millrace_lag_seconds", PARTITION,
+        "Age of the oldest record that was fetched and is not settled, by its Kafka timestamp; 0 if there is none.");
+    RETENTION_HEADROOM = gauge("millrace_retention_headroom_seconds", PARTITION,
+        "For how long the topic still keeps that record: its retention less the record's age. At 0 records may be lost. \
+         Topics that keep records for ever have none.");
     LAG = gauge("millrace_lag_records", PARTITION, "Records between what was handed out and the end of the partition.");
     REBALANCES = counter("millrace_rebalances_total", PIPELINE, "How often the consumer group was rebalanced.");
     SOURCE_TROUBLE = counter("millrace_source_trouble_total", PIPELINE, "Passing errors of the consumer.");
     COMMITS = counter("millrace_commits_total", PIPELINE, "Partitions whose progress was committed.");
     COMMIT_FAILURES = counter("millrace_commit_failures_total", PIPELINE, "Commits that failed and are done again.");
+    ABORTED_OUTPUTS = counter("millrace_aborted_outputs_total", PIPELINE,
+        "Outputs in transactions that were aborted: seen, and seen again, by readers of uncommitted records alone.");
+    FENCED = counter("millrace_fenced_partitions_total", PIPELINE,
+        "Partitions let go because another host's producer took them over.");
     COMMIT_SECONDS = seconds("millrace_commit_seconds", PIPELINE,
         "From handing progress over to knowing that it is committed.");
     WORKERS = gauge("millrace_workers", &[], "Threads that run plugins.");

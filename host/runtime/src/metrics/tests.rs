@@ -83,3 +83,15 @@ fn a_consumer_that_is_made_again_goes_on_counting_and_a_partition_that_left_has_
     assert_eq!(value(&metrics, "millrace_lag_records{partition=\"1\",pipeline=\"p\",topic=\"t\"}"), 7.0);
     assert!(!metrics.render().unwrap().contains("partition=\"0\""));
 }
+
+#[test]
+fn alert_rules_name_families_that_exist() {
+    let rules = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/alerts.yaml")).unwrap();
+    let expressions = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
+    let words = expressions.flat_map(|line| line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')));
+    let named: Vec<&str> = words.filter(|word| word.starts_with("millrace_")).collect();
+    assert!(named.len() >= 6, "{named:?}");
+    for name in named {
+        assert!(super::FAMILIES.iter().any(|family| family.name == name), "{name}");
+    }
+}

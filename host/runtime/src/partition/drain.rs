@@ -37,7 +37,7 @@ impl Until {
     fn is_reached(&self, name: &TopicPartition, partition: &Partition) -> bool {
         let waits_beyond = |limit| partition.backlog.front().is_some_and(|waiting| waiting.record.offset >= limit);
         let all_taken = self.limit(name).is_none_or(|limit| partition.ledger.next() >= limit || waits_beyond(limit));
-        all_taken && partition.ledger.open() == 0
+        all_taken && partition.ledger.open() == 0 && partition.gathering.is_idle()
     }
 }
 

@@ -37,8 +37,29 @@ impl RecordPath {
     /// worker and version.
     pub fn revoke(&mut self, gone: &[TopicPartition]) -> FxHashMap<(usize, VersionId), Vec<JobId>> {
         self.stop_starting(Some(gone));
+        let cancelled = self.forget(|job| gone.contains(&job.partition));
+        for partition in gone {
+            self.partitions.remove(partition);
+        }
+        self.outboxes.of(Destination::Kafka).keep(&self.jobs);
+        self.outboxes.of(Destination::EventService).keep(&self.jobs);
+        cancelled
+    }
+
+    /// Gives up what is not finished of partitions that leave; what is finished goes out with their last transaction.
+    /// Returns the jobs that workers shall forget, by worker and version.
+    pub fn give_unfinished_up(&mut self, leaving: &[TopicPartition]) -> FxHashMap<(usize, VersionId), Vec<JobId>> {
+        for name in leaving {
+            if let Some(partition) = self.partitions.get_mut(name) {
+                partition.held.clear();
+            }
+        }
+        self.forget(|job| !job.released && leaving.contains(&job.partition))
+    }
+
+    fn forget(&mut self, which: impl Fn(&OpenJob) -> bool) -> FxHashMap<(usize, VersionId), Vec<JobId>> {
         let mut cancelled: FxHashMap<(usize, VersionId), Vec<JobId>> = FxHashMap::default();
-        let left: Vec<_> = self.jobs.extract_if(|_, job| gone.contains(&job.partition)).collect();
+        let left: Vec<_> = self.jobs.extract_if(|_, job| which(job)).collect();
         for (id, job) in left {
             self.admission.release(job.reserved);
             self.metrics.abandoned();
@@ -50,11 +71,6 @@ impl RecordPath {
                 }
             }
         }
-        for partition in gone {
-            self.partitions.remove(partition);
-        }
-        self.outboxes.of(Destination::Kafka).keep(&self.jobs);
-        self.outboxes.of(Destination::EventService).keep(&self.jobs);
         cancelled
     }
 

@@ -61,12 +61,15 @@ impl RecordPath {
         refused
     }
 
-    /// Puts an error event into the outbox, in place of outputs that Kafka would not take.
+    /// Puts an error event in place of outputs that Kafka would not take.
     pub fn replace(&mut self, id: JobId, error_type: &str, error_event: OutputRecord) {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.ending = Some(Ending::Failed(error_type.to_owned()));
         }
         self.metrics.refused_outputs();
+        if self.transactions.is_some() {
+            return self.replace_in_transaction(id, error_event);
+        }
         self.outboxes.of(Destination::Kafka).put(id, vec![error_event]);
     }
 }

@@ -19,6 +19,7 @@ mod declared;
 mod drain;
 mod enrichment;
 mod event_service;
+mod exactly_once;
 mod failing;
 mod group;
 mod hostile;

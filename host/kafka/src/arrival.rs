@@ -1,0 +1,142 @@
+//! Partitions between the group's word that they are ours and the first record of them, in exactly-once: they are taken
+//! over on threads of their own, while this one goes on with all others. The rebalance is answered when that is done.
+
+use crate::consumer::{Assignment, SourceEvent};
+use crate::context::lock;
+use crate::error::KafkaError;
+use crate::poller::{Poller, Position};
+use crate::raw;
+use crate::start::Starts;
+use crate::transactional::{Takeover, Transactions};
+use millrace_flow::record::TopicPartition;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::topic_partition_list::Offset;
+use std::time::{Duration, Instant};
+
+/// The pause before the group is asked once more whether a partition is ours.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a move to another offset may take.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is being taken over.
+pub(crate) struct Arrival {
+    takeover: Takeover,
+    how: How,
+}
+
+enum How {
+    /// The group has just assigned these.
+    Assigned(Starts),
+    /// It was ours already, and somebody else's producer took it over meanwhile.
+    Again,
+}
+
+impl Poller {
+    /// Begins to take over what the group assigned.
+    pub(crate) fn arrive(&mut self, transactions: &Transactions, starts: Starts) -> Result<(), KafkaError> {
+        let takeover = transactions.take_over(starts.assignments.clone(), &self.thread)?;
+        self.arrival = Some(Arrival { takeover, how: How::Assigned(starts) });
+        Ok(())
+    }
+
+    /// Goes on with what is being taken over, and begins with what is to be taken over once more.
+    pub(crate) fn look_after_arrival(&mut self) {
+        let looked = match self.arrival.take() {
+            None => self.take_again(),
+            Some(mut arrival) => match arrival.takeover.poll() {
+                Ok(None) => {
+                    self.arrival = Some(arrival);
+                    Ok(())
+                }
+                Ok(Some(taken)) => self.arrived(taken, arrival.how),
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = looked {
+            self.fatal.get_or_insert(error);
+        }
+    }
+
+    /// The consumer ends: the group's assignment must be answered all the same.
+    pub(crate) fn give_arrival_up(&mut self) {
+        if let Some(Arrival { how: How::Assigned(_), .. }) = self.arrival.take()
+            && let Err(error) = self.assign(&TopicPartitionList::new())
+        {
+            tracing::debug!(%error, "an assignment was not answered while closing");
+        }
+    }
+
+    fn arrived(&mut self, taken: Vec<Assignment>, how: How) -> Result<(), KafkaError> {
+        match how {
+            How::Again => taken.into_iter().try_for_each(|assignment| self.go_on_from(assignment)),
+            How::Assigned(Starts { mut list, .. }) => {
+                for Assignment { partition, start, .. } in &taken {
+                    let set = list.set_partition_offset(&partition.topic, partition.partition, Offset::Offset(*start));
+                    set.map_err(|error| KafkaError::native(format!("starting {partition}"), &error))?;
+                }
+                self.enter(Starts { list, assignments: taken })
+            }
+        }
+    }
+
+    /// A partition that was taken over once more goes on where its progress says.
+    fn go_on_from(&mut self, assignment: Assignment) -> Result<(), KafkaError> {
+        let Assignment { partition, start, .. } = &assignment;
+        let moving = |error| KafkaError::native(format!("moving {partition} to {start}"), &error);
+        let offset = Offset::Offset(*start);
+        self.shared.client.seek(&partition.topic, partition.partition, offset, SEEK_TIMEOUT).map_err(moving)?;
+        self.owned.insert(partition.clone(), Position { next: *start, epoch: None });
+        self.board.own(partition, *start);
+        lock(&self.shared.wishes.inner).paused.remove(partition);
+        self.shared.wishes.changed.store(true, std::sync::atomic::Ordering::Release);
+        self.hand_over();
+        self.outbox.push(SourceEvent::Assigned(vec![assignment]));
+        Ok(())
+    }
+
+    /// Takes a partition over that another producer took from us, once its rest is over and the group still says that it is
+    /// ours: a commit of ours is taken from members of the present generation only.
+    fn take_again(&mut self) -> Result<(), KafkaError> {
+        let Some(transactions) = self.transactions.clone() else { return Ok(()) };
+        let now = Instant::now();
+        let due = |again: &std::collections::BTreeMap<TopicPartition, Instant>| {
+            again.iter().find(|(_, due)| **due <= now).map(|(partition, _)| partition.clone())
+        };
+        let mut wishes = lock(&self.shared.wishes.inner);
+        let Some(partition) = due(&wishes.again) else { return Ok(()) };
+        wishes.again.insert(partition.clone(), now + ASK_AGAIN);
+        drop(wishes);
+        if !self.owned.contains_key(&partition) {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&partition.topic, partition.partition);
+        let Some(starts) = self.find_starts(&list)? else { return Ok(()) };
+        let Some(found) = starts.assignments.first() else { return Ok(()) };
+        if !self.is_member(found) {
+            return Ok(());
+        }
+        lock(&self.shared.wishes.inner).again.remove(&partition);
+        tracing::info!(group = self.config.group, %partition, "the group says that it is ours: taking it over once more");
+        let takeover = transactions.take_over(starts.assignments, &self.thread)?;
+        self.arrival = Some(Arrival { takeover, how: How::Again });
+        Ok(())
+    }
+
+    /// Whether the group takes a commit of ours. What is committed is what was committed.
+    fn is_member(&self, found: &Assignment) -> bool {
+        let Assignment { partition, progress, start } = found;
+        let mut list = TopicPartitionList::with_capacity(1);
+        let mut element = list.add_partition(&partition.topic, partition.partition);
+        if element.set_offset(Offset::Offset(*start)).is_err() {
+            return false;
+        }
+        if !progress.metadata.is_empty() {
+            element.set_metadata(progress.metadata.as_str());
+        }
+        let committed = raw::commit(self.shared.client.client(), &list);
+        committed.is_ok_and(|entries| !entries.is_empty() && entries.iter().all(|entry| entry.error.is_none()))
+    }
+}

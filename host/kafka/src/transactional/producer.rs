@@ -1,0 +1,237 @@
+//! A transactional producer, and what its errors mean. Every call of librdkafka's transactions is here.
+
+use super::{TRANSACTION_MS, Transaction, TransactionsConfig};
+use crate::config::{MessageTimeout, ProducerConfig};
+use crate::context::{lock, log_line};
+use crate::delivery::{DeliveryError, OutputFailure, is_too_large, native_record};
+use crate::error::KafkaError;
+use crate::failpoint::{self, Failpoint};
+use millrace_flow::record::{OutputRecord, TopicPartition};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How long one call may wait for the broker before it is made again. librdkafka resumes what was begun.
+const CALL: Duration = Duration::from_secs(10);
+
+/// How long one kind of call is made again while the broker does not answer. After that the outcome counts as unknown.
+const PATIENCE: Duration = Duration::from_millis(2 * TRANSACTION_MS as u64);
+
+/// The producer of one partition. Whoever opens it next puts this one out of work.
+pub(super) struct TransactionalProducer {
+    native: BaseProducer<Reports>,
+    what: String,
+}
+
+/// What became of one attempt to write a transaction.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// It is committed. `strained`: only after a call had to be made again, so that an answer to an earlier one may
+    /// still be on its way.
+    Committed {
+        /// See above.
+        strained: bool,
+    },
+    /// It is not committed; the same can be tried again.
+    Aborted(KafkaError),
+    /// It is not committed, and never will be with these outputs.
+    Refused(Vec<OutputFailure>),
+    /// It is not committed, and no transaction will be before people change something.
+    Impossible(KafkaError),
+    /// Nobody told, and this producer is of no more use.
+    Unknown(KafkaError),
+    /// Another producer has taken over.
+    Fenced,
+}
+
+impl TransactionalProducer {
+    /// Becomes the producer of `partition`. The one before it is out of work for good, and what it had begun is either
+    /// committed or aborted by the time this returns.
+    ///
+    /// # Errors
+    /// Settings that librdkafka refuses, or a cluster that does not answer in time or knows no transactions.
+    pub(super) fn open(config: &TransactionsConfig, partition: &TopicPartition) -> Result<Self, KafkaError> {
+        let id = config.key(partition).transactional_id();
+        let what = format!("becoming the producer {id:?}");
+        // A record that is not acknowledged in time fails its transaction, which is tried again: nothing is lost.
+        let message_timeout = MessageTimeout::AfterMs(TRANSACTION_MS);
+        let producer = ProducerConfig { message_timeout, linger_ms: LINGER_MS, ..config.producer.clone() };
+        let mut client = producer.render()?;
+        client.set("transactional.id", &id).set("transaction.timeout.ms", TRANSACTION_MS.to_string());
+        let native: BaseProducer<Reports> = BaseProducer::from_config_and_context(&client, Reports::default())
+            .map_err(|error| KafkaError::native(&what, &error))?;
+        native.init_transactions(CALL).map_err(|error| match error.rdkafka_error_code() {
+            Some(Code::UnsupportedFeature | Code::UnsupportedVersion) => KafkaError::Other {
+                what: what.clone(),
+                message: "the cluster knows no transactions: exactly-once needs brokers of Kafka 2.5 or newer"
+                    .to_owned(),
+            },
+            _ => KafkaError::native(&what, &error),
+        })?;
+        Ok(Self { native, what: format!("writing a transaction as {id:?}") })
+    }
+
+    /// Writes `transaction` once. Blocks until it is known, or known to be unknown, what became of it.
+    pub(super) fn attempt(&self, transaction: &Transaction, progress: &OutputRecord) -> Attempt {
+        // Known beforehand: no transaction is spent on it.
+        let too_large: Vec<_> = (0..).zip(&transaction.outputs).filter(|(_, output)| is_too_large(output)).collect();
+        if !too_large.is_empty() {
+            let fails = |(index, output): (u32, &OutputRecord)| OutputFailure {
+                index,
+                error: DeliveryError::TooLarge { topic: output.topic.to_string() },
+            };
+            return Attempt::Refused(too_large.into_iter().map(fails).collect());
+        }
+        lock(&self.native.context().failures).clear();
+        if let Err(error) = self.native.begin_transaction() {
+            return self.unusable(&error);
+        }
+        failpoint::pass(Failpoint::Begun);
+        for (index, output) in (0..).zip(transaction.outputs.iter().chain([progress])) {
+            if let Err((error, _)) = self.native.send(native_record(output, Box::new(index))) {
+                self.native.context().note(index, &output.topic, &error);
+            }
+            self.native.poll(Duration::ZERO);
+            failpoint::pass(Failpoint::Sending);
+        }
+        failpoint::pass(Failpoint::Sent);
+        let flushed = self.native.flush(PATIENCE);
+        let failures = std::mem::take(&mut *lock(&self.native.context().failures));
+        match (flushed, failures.is_empty()) {
+            (Ok(()), true) => self.commit(),
+            (Ok(()), false) => self.give_up(failures, transaction.outputs.len()),
+            (Err(error), _) => self.abort(KafkaError::native(&self.what, &error)),
+        }
+    }
+
+    fn commit(&self) -> Attempt {
+        failpoint::pass(Failpoint::Flushed);
+        let deadline = Instant::now() + PATIENCE;
+        let mut strained = false;
+        loop {
+            let committed = failpoint::during(Failpoint::Committing, || self.native.commit_transaction(CALL));
+            let Err(error) = committed else { return Attempt::Committed { strained } };
+            match meaning(&error) {
+                Meaning::Again if Instant::now() < deadline => strained = true,
+                Meaning::Abort => return self.abort(KafkaError::native(&self.what, &error)),
+                Meaning::Fenced => return Attempt::Fenced,
+                Meaning::Again | Meaning::Unusable => return self.unusable(&error),
+            }
+        }
+    }
+
+    /// Aborts what has records that were not written. Where some of them never will be, that is what is told.
+    fn give_up(&self, failures: Vec<OutputFailure>, outputs: usize) -> Attempt {
+        let outputs = u32::try_from(outputs).unwrap_or(u32::MAX);
+        let for_ever = |failure: &OutputFailure| {
+            matches!(failure.error, DeliveryError::TooLarge { .. } | DeliveryError::Refused { .. })
+        };
+        let (refused, others): (Vec<_>, Vec<_>) = failures.into_iter().partition(for_ever);
+        let error = others.into_iter().chain(refused.iter().cloned()).next().map_or_else(
+            || KafkaError::Other { what: self.what.clone(), message: "a record was not written".to_owned() },
+            |failure| KafkaError::Transport { what: self.what.clone(), message: failure.error.to_string() },
+        );
+        match self.abort(error) {
+            // The progress record stands behind the outputs. A topic that refuses it takes no transaction at all.
+            Attempt::Aborted(_) if refused.iter().any(|failure| failure.index >= outputs) => {
+                Attempt::Impossible(KafkaError::Other {
+                    what: self.what.clone(),
+                    message: "the progress topic refuses the progress record; see its max.message.bytes".to_owned(),
+                })
+            }
+            Attempt::Aborted(_) if !refused.is_empty() => Attempt::Refused(refused),
+            attempt => attempt,
+        }
+    }
+
+    /// Aborts. By now every record has its report: aborting before that is what librdkafka is known to get wrong (its
+    /// issue 4849).
+    fn abort(&self, because: KafkaError) -> Attempt {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.native.poll(Duration::ZERO);
+            let Err(error) = self.native.abort_transaction(CALL) else { return Attempt::Aborted(because) };
+            match meaning(&error) {
+                Meaning::Again if Instant::now() < deadline => {}
+                Meaning::Fenced => return Attempt::Fenced,
+                Meaning::Again | Meaning::Abort | Meaning::Unusable => return self.unusable(&error),
+            }
+        }
+    }
+
+    fn unusable(&self, error: &Native) -> Attempt {
+        match meaning(error) {
+            Meaning::Fenced => Attempt::Fenced,
+            _ => Attempt::Unknown(KafkaError::native(&self.what, error)),
+        }
+    }
+}
+
+/// How long records wait for company, in milliseconds: those of a transaction come all at once.
+const LINGER_MS: u32 = 1;
+
+/// What an error of a transactional call asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// The same call again.
+    Again,
+    /// The transaction is to be aborted; the producer goes on.
+    Abort,
+    /// Another producer has the same name now.
+    Fenced,
+    /// A new producer, and a look at what was written.
+    Unusable,
+}
+
+/// What is neither to be repeated nor aborted is fatal, which does not mean that it is not committed: librdkafka raises it
+/// also where the broker may have done what it was asked.
+fn meaning(error: &Native) -> Meaning {
+    let fence =
+        |code: Option<Code>| matches!(code, Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch));
+    match error {
+        Native::Transaction(error) if error.is_retriable() => Meaning::Again,
+        Native::Transaction(error) if error.txn_requires_abort() => Meaning::Abort,
+        error if fence(error.rdkafka_error_code()) => Meaning::Fenced,
+        _ => Meaning::Unusable,
+    }
+}
+
+/// The callbacks of the producer: collects the records that were not written.
+#[derive(Debug, Default)]
+struct Reports {
+    failures: Mutex<Vec<OutputFailure>>,
+}
+
+impl Reports {
+    fn note(&self, index: u32, topic: &str, error: &Native) {
+        // What is thrown away with its transaction did not fail by itself.
+        if !matches!(error.rdkafka_error_code(), Some(Code::PurgeQueue | Code::PurgeInflight)) {
+            lock(&self.failures).push(OutputFailure { index, error: DeliveryError::native(topic, error) });
+        }
+    }
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: Native, reason: &str) {
+        // The call that meets it says what is to be done.
+        tracing::warn!(target: "librdkafka", %error, "{reason}");
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<u32>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, index: Box<u32>) {
+        if let Err((error, message)) = result {
+            self.note(*index, rdkafka::Message::topic(message), error);
+        }
+    }
+}

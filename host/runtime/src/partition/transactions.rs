@@ -1,0 +1,177 @@
+//! Exactly-once: results of a partition gather, and leave with the progress that counts them, one transaction at a time.
+//!
+//! Their offsets count as settled in the ledger when the transaction is sealed, because it holds the progress that says
+//! so; the events themselves settle when it is committed. A transaction that is aborted is written again unchanged, so the
+//! ledger never has to forget anything; a partition that is lost is forgotten as a whole.
+
+use super::outbox::UnitJobs;
+use super::{RecordPath, Refused};
+use crate::job::JobId;
+use millrace_flow::progress_record::ProgressRecord;
+use millrace_flow::record::{OutputRecord, TopicPartition};
+use millrace_kafka::commit::PartitionProgress;
+use millrace_kafka::delivery::OutputFailure;
+use millrace_kafka::transactional::Transaction;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The most characters of progress that the group's copy carries: what the broker takes, less some. A longer one is left
+/// out, since nobody counts on the copy.
+const COPY_CHARS_MAX: usize = 4_000;
+
+/// A transaction that is under way, with the jobs whose results it holds.
+pub(super) struct Sealed {
+    transaction: Arc<Transaction>,
+    jobs: UnitJobs,
+    /// What takes the place of outputs that Kafka would not take.
+    instead: BTreeMap<JobId, OutputRecord>,
+    since: Instant,
+}
+
+/// A transaction that was committed.
+#[derive(Debug)]
+pub struct Committed {
+    /// Its progress, for the group.
+    pub copy: PartitionProgress,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl RecordPath {
+    /// The results of a job wait for the next transaction of its partition.
+    pub(super) fn gather(&mut self, id: JobId, outputs: Vec<OutputRecord>) {
+        let partition = self.jobs.get(&id).and_then(|job| self.partitions.get_mut(&job.partition));
+        if let Some(partition) = partition {
+            let bytes = outputs.iter().map(OutputRecord::bytes).sum();
+            partition.gathering.put((id, outputs), bytes);
+        }
+    }
+
+    /// Deliver, in exactly-once: the transactions that begin now. `leader_epoch` tells which leader wrote the record before
+    /// an offset.
+    pub fn seal(
+        &mut self,
+        now: Instant,
+        leader_epoch: impl Fn(&TopicPartition, i64) -> Option<i32>,
+    ) -> Vec<Arc<Transaction>> {
+        let Some(limits) = self.transactions else { return Vec::new() };
+        let mut begun = Vec::new();
+        for (name, partition) in &mut self.partitions {
+            if !partition.gathering.is_due(&limits, now, partition.leaving) {
+                continue;
+            }
+            let (mut outputs, mut jobs) = (Vec::new(), UnitJobs::new());
+            for (id, results) in partition.gathering.begin(now) {
+                // Results of jobs that were given up were forgotten with them.
+                let Some(job) = self.jobs.get(&id) else { continue };
+                partition.ledger.settle(job.offset);
+                jobs.push((id, results.len()));
+                outputs.extend(results);
+            }
+            let Some(progress) = partition.ledger.progress() else {
+                partition.gathering.ended();
+                continue;
+            };
+            let progress = partition.name_versions(progress, &self.versions);
+            let progress = ProgressRecord::of(&progress, leader_epoch(name, progress.prefix));
+            let transaction = Arc::new(Transaction { partition: name.clone(), outputs, progress });
+            begun.push(Arc::clone(&transaction));
+            partition.under_way = Some(Sealed { transaction, jobs, instead: BTreeMap::new(), since: now });
+        }
+        begun
+    }
+
+    /// When the next transaction may begin that has something to write.
+    pub fn next_seal(&self, now: Instant) -> Option<Instant> {
+        let limits = self.transactions?;
+        let waiting = self.partitions.values().filter(|partition| partition.gathering.has_waiting());
+        waiting.filter_map(|partition| partition.gathering.due_at(&limits, now)).min()
+    }
+
+    /// Settle, in exactly-once: this transaction is committed. None: it is not the one that is under way, but of an earlier
+    /// stay of its partition.
+    pub fn committed(&mut self, transaction: &Arc<Transaction>, now: Instant) -> Option<Committed> {
+        let partition = self.partitions.get_mut(&transaction.partition)?;
+        let sealed = partition.under_way.take_if(|sealed| Arc::ptr_eq(&sealed.transaction, transaction))?;
+        partition.gathering.ended();
+        for (id, _) in sealed.jobs {
+            self.settle(id, now);
+        }
+        self.release_held(now);
+        let ProgressRecord { offset, leader_epoch, text } = &transaction.progress;
+        let metadata = if text.len() <= COPY_CHARS_MAX { text.clone() } else { String::new() };
+        let (partition, offset, leader_epoch) = (transaction.partition.clone(), *offset, *leader_epoch);
+        let copy = PartitionProgress { partition, offset, leader_epoch, metadata };
+        Some(Committed { copy, took: now.saturating_duration_since(sealed.since) })
+    }
+
+    /// Whether this transaction is the one that is under way in its partition.
+    pub fn is_under_way(&self, transaction: &Arc<Transaction>) -> bool {
+        let sealed = self.partitions.get(&transaction.partition).and_then(|partition| partition.under_way.as_ref());
+        sealed.is_some_and(|sealed| Arc::ptr_eq(&sealed.transaction, transaction))
+    }
+
+    /// Nothing of this transaction was written, because Kafka will never take some of its outputs: whose they are, each
+    /// with the first reason, for the caller to [`RecordPath::replace`]. [`RecordPath::seal_again`] follows.
+    pub fn refused_in(&self, transaction: &Arc<Transaction>, failures: Vec<OutputFailure>) -> Vec<Refused> {
+        let Some(sealed) = self.sealed(transaction) else { return Vec::new() };
+        let mut reasons: BTreeMap<usize, _> =
+            failures.into_iter().map(|failure| (failure.index as usize, failure.error)).collect();
+        let (mut refused, mut first) = (Vec::new(), 0);
+        for (id, outputs) in &sealed.jobs {
+            let reason = reasons.range(first..first + outputs).next().map(|(index, _)| *index);
+            first += outputs;
+            if let (Some(error), Some(job)) = (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(id)) {
+                let (record, version, attempts) = (Arc::clone(&job.record), job.version, job.attempts);
+                refused.push(Refused { id: *id, record, version, attempts, error });
+            }
+        }
+        refused
+    }
+
+    /// An error event takes the place of the outputs of a job in the transaction that is under way.
+    pub(super) fn replace_in_transaction(&mut self, id: JobId, error_event: OutputRecord) {
+        let partition = self.jobs.get(&id).and_then(|job| self.partitions.get_mut(&job.partition));
+        if let Some(sealed) = partition.and_then(|partition| partition.under_way.as_mut()) {
+            sealed.instead.insert(id, error_event);
+        }
+    }
+
+    /// The transaction that was refused, with what takes the place of what nobody takes, and the same progress.
+    pub fn seal_again(&mut self, refused: &Arc<Transaction>) -> Option<Arc<Transaction>> {
+        let partition = self.partitions.get_mut(&refused.partition)?;
+        let sealed = partition.under_way.as_mut().filter(|sealed| Arc::ptr_eq(&sealed.transaction, refused))?;
+        let (mut outputs, mut old) = (Vec::new(), refused.outputs.iter());
+        for (id, count) in &mut sealed.jobs {
+            let own = old.by_ref().take(*count);
+            match sealed.instead.remove(id) {
+                None => outputs.extend(own.cloned()),
+                Some(error_event) => {
+                    own.for_each(drop);
+                    outputs.push(error_event);
+                    *count = 1;
+                }
+            }
+        }
+        let (partition, progress) = (refused.partition.clone(), refused.progress.clone());
+        sealed.transaction = Arc::new(Transaction { partition, outputs, progress });
+        Some(Arc::clone(&sealed.transaction))
+    }
+
+    /// Whether nothing of these partitions is open, nor on its way into Kafka.
+    pub fn has_left(&self, leaving: &[TopicPartition]) -> bool {
+        let partitions = leaving.iter().filter_map(|name| self.partitions.get(name));
+        self.open(Some(leaving)) == 0 && partitions.into_iter().all(|partition| partition.gathering.is_idle())
+    }
+
+    fn sealed(&self, transaction: &Arc<Transaction>) -> Option<&Sealed> {
+        let sealed = self.partitions.get(&transaction.partition)?.under_way.as_ref()?;
+        Arc::ptr_eq(&sealed.transaction, transaction).then_some(sealed)
+    }
+
+    /// Whether results go out in transactions.
+    pub fn is_exactly_once(&self) -> bool {
+        self.transactions.is_some()
+    }
+}
