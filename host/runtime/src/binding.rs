@@ -45,8 +45,14 @@ pub fn mismatches(pipeline: &PipelineConfig, describe: &Describe) -> Vec<Mismatc
         let problem = format!("the plugin asks for lookups of the kind `{kind}`, which is not granted");
         found.push(Mismatch::new(&["lookups", "kinds"], problem, format!("add `{kind}`, or use another plugin")));
     }
-    for store in describe.stores.keys() {
-        let problem = format!("the plugin wants the store `{store}`, and this release keeps no state");
+    let granted = pipeline.state.as_ref().map(|state| state.stores.as_slice()).unwrap_or_default();
+    for store in describe.stores.keys().filter(|store| !granted.contains(store)) {
+        let problem = format!("the plugin keeps the store `{store}`, which is not granted");
+        found.push(Mismatch::new(&["state", "stores"], problem, format!("add `{store}`, or use another plugin")));
+    }
+    // What is granted is not served yet: events would run without their state.
+    if !describe.stores.is_empty() {
+        let problem = "the plugin keeps state, and this release serves none".to_owned();
         found.push(Mismatch::new(&["plugin"], problem, "use a plugin without state"));
     }
     found

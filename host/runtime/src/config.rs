@@ -18,6 +18,7 @@ mod quantity;
 mod reader;
 mod registry;
 mod rules;
+mod state;
 mod tree;
 
 pub use brokerless::{BrokerlessConfig, SourceConfig};
@@ -33,6 +34,7 @@ pub(crate) use quantity::{parse_duration, parse_time};
 pub use quantity::{show_duration, show_size};
 pub(crate) use reader::{Declaration, Presence, nearest};
 pub(crate) use registry::repository;
+pub use state::StateConfig;
 
 use crate::registry::{SchemasConfig, Streams, StreamsSource};
 use declared::Declared;

@@ -9,6 +9,7 @@ use super::limits::{self, PipelineLimits};
 use super::mediawiki::{DOMAINS, domain_pattern};
 use super::quantity::{KIB, MIB, parse_time, show_size};
 use super::reader::{Section, key};
+use super::state::{self, StateConfig};
 use super::tree::{Node, Value};
 use millrace_flow::transactions::TransactionLimits;
 use millrace_kafka::config::{ClusterConfig, Compression, StartPosition};
@@ -54,6 +55,8 @@ pub struct PipelineConfig {
     pub errors: ErrorsConfig,
     /// Where failed events come back.
     pub reprocess: Option<ReprocessConfig>,
+    /// What the plugin may keep. None: nothing.
+    pub state: Option<StateConfig>,
     /// What the plugin may ask.
     pub lookups: LookupGrant,
     /// What the pipeline may hold and how long it may take.
@@ -245,6 +248,9 @@ pub(super) fn read(
             key("reprocess", "The way back of failed events; without it `millrace reprocess` can give none back."),
             read_reprocess,
         ),
+        state: section.section(key("state", "The state that the plugin may keep; without it, none."), |section| {
+            state::read(section, &name)
+        }),
         lookups: section
             .section(key("lookups", "What the plugin may ask; without it, nothing."), read_grant)
             .unwrap_or_default(),

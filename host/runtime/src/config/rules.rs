@@ -14,6 +14,7 @@ pub(crate) fn check(section: &Section<'_>, config: &HostConfig) {
         topics(section, index, pipeline);
         reprocess(section, config, index, pipeline);
         progress(section, config, index, pipeline);
+        state(section, config, index, pipeline);
         brokerless(section, index, pipeline);
         grants(section, config, index, pipeline);
     }
@@ -60,7 +61,11 @@ fn unique(
 
 /// A pipeline without Kafka has nothing that needs it.
 fn brokerless(section: &Section<'_>, index: usize, pipeline: &PipelineConfig) {
-    let has = [("event_service", pipeline.event_service.is_some()), ("reprocess", pipeline.reprocess.is_some())];
+    let has = [
+        ("event_service", pipeline.event_service.is_some()),
+        ("reprocess", pipeline.reprocess.is_some()),
+        ("state", pipeline.state.is_some()),
+    ];
     for (name, _) in has.iter().filter(|(_, is_there)| *is_there && pipeline.brokerless.is_some()) {
         let problem = "this section means something with Kafka only".to_owned();
         section.pipeline_mistake(index, &[name], problem, "remove it, or `source` and `sink`");
@@ -126,6 +131,25 @@ fn progress(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: 
             let does = if reads { "read" } else { "written" };
             let problem = format!("`{topic}` is {does} by the pipeline `{}`", other.name);
             section.pipeline_mistake(index, &["progress_topic"], problem, "give progress a topic of its own");
+        }
+    }
+}
+
+/// The topic of a changelog serves nothing else.
+fn state(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &PipelineConfig) {
+    let Some(state) = &pipeline.state else { return };
+    for (other_index, other) in config.pipelines.iter().enumerate() {
+        let is_here = |topic: &str| topic == state.topic;
+        let reads = pipeline.output_cluster == other.cluster && other.consumed().any(is_here);
+        let keeps = other_index != index && other.state.iter().any(|other| is_here(&other.topic));
+        let progress =
+            matches!(&other.delivery, DeliveryConfig::ExactlyOnce { progress_topic } if is_here(progress_topic));
+        let writes = pipeline.output_cluster == other.output_cluster
+            && (keeps || progress || other.written().any(|(topic, _)| is_here(topic)));
+        if reads || writes {
+            let does = if reads { "read" } else { "written" };
+            let problem = format!("`{}` is {does} by the pipeline `{}` already", state.topic, other.name);
+            section.pipeline_mistake(index, &["state", "topic"], problem, "give it a topic of its own");
         }
     }
 }
