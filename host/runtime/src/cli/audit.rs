@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub(super) const HELP: &str = "Examples:
   millrace audit host.yaml --pipeline enrich
   millrace audit host.yaml --pipeline enrich --since 2026-01-01T00:00:00Z --every-event
-  millrace audit host.yaml --pipeline enrich --from eqiad.pages:0:12000 --to eqiad.pages:0:13000 --json
+  millrace audit host.yaml --pipeline enrich --from eqiad.pages:0:12000 --json | jq .counts
 
 It reads the pipeline's inputs and everything that the pipeline wrote, with `read_committed`, and
 changes nothing. The pipeline may run meanwhile. What it finds:
@@ -32,8 +32,8 @@ Topics that are written are read from their beginning: an output's timestamp is 
 which may be old. Where it cannot be, --outputs-since saves the time.
 It takes about 100 MB of memory for a million events with one result each.
 
-Exit codes: 0 clean, 1 something was found, or the audit could not be finished and says so on standard
-error, 2 wrong usage or configuration.";
+Exit codes: 0 clean, 1 something was found, or the audit could not be finished (standard error says
+why), 2 wrong usage or configuration.";
 
 /// The arguments of `audit`.
 #[derive(Debug, Args)]

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub(super) const HELP: &str = "Examples:
   millrace offsets show host.yaml --pipeline enrich
   millrace offsets set host.yaml --pipeline enrich --to-time 2026-01-01T00:00:00Z
-  millrace offsets set host.yaml --pipeline enrich --to-offset 1200 --partition eqiad.pages:0 --apply
+  millrace offsets set host.yaml --pipeline enrich --to-offset 9 --partition eqiad.pages:0 --apply
   millrace offsets skip host.yaml --pipeline enrich --skip eqiad.pages:0:1234 --apply
 
 Use it in place of `kafka-consumer-groups --reset-offsets`: what a pipeline keeps is more than an
