@@ -232,6 +232,13 @@ impl Stage {
         Host::start(&millrace_binary()?, &folder, &enrichment.yaml_with(others))
     }
 
+    /// Starts a host of a group, with a folder of its own.
+    pub(super) fn start_member(&self, enrichment: &Enrichment, number: u64) -> anyhow::Result<Host> {
+        let folder = self.folder.path().join(format!("{}-{number}", enrichment.output));
+        std::fs::create_dir_all(&folder)?;
+        Host::start(&millrace_binary()?, &folder, &enrichment.yaml())
+    }
+
     fn start_native(&self, input: &str, output: &str, scenario: &Scenario) -> anyhow::Result<Ended> {
         let binary = sibling("bench-native")?;
         let slots = scenario.call_slots.to_string();
