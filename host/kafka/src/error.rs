@@ -93,6 +93,15 @@ pub enum KafkaError {
         /// Why.
         source: ProgressError,
     },
+    /// Another member of the group has the same instance id. Whoever joins again puts the other one out.
+    #[error(
+        "{what}: another host has the same `instance_id` and has taken this one's place in the group; give every host of \
+         a group an `instance_id` of its own, then start this one again"
+    )]
+    SameInstance {
+        /// What was tried.
+        what: String,
+    },
     /// The client is unusable from here on: a supervisor starts a new one.
     #[error("{what}: fatal: {message}")]
     Fatal {
@@ -131,6 +140,7 @@ impl KafkaError {
                 Self::Setting { key: key.clone(), message: description.clone() }
             }
             Native::ClientCreation(message) => Self::Start { message: message.clone() },
+            Native::MessageConsumptionFatal(Code::FencedInstanceId) => Self::SameInstance { what },
             Native::MessageConsumptionFatal(code) => Self::Fatal { what, message: code.to_string() },
             Native::Transaction(error) if is_denial(error.code()) => Self::Denied { what, message: error.to_string() },
             Native::Transaction(error) if error.is_fatal() => Self::Fatal { what, message: error.to_string() },

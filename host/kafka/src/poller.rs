@@ -196,6 +196,7 @@ impl Poller {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
                 self.fatal = Some(self.find_lost_offset(reason.unwrap_or_default()));
             }
+            Some(Code::FencedInstanceId) => self.fatal = Some(KafkaError::SameInstance { what: what() }),
             Some(code) if matches!(error, Native::MessageConsumptionFatal(_)) => {
                 let message = reason.unwrap_or_else(|| code.to_string());
                 self.fatal = Some(KafkaError::Fatal { what: what(), message });

@@ -23,6 +23,7 @@ mod exactly_once;
 mod failing;
 mod group;
 mod hostile;
+mod membership;
 mod outage;
 mod plugins;
 mod poison;
