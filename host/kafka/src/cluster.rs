@@ -5,6 +5,7 @@ use crate::config::ClusterConfig;
 use crate::context::{LogContext, lock};
 use crate::error::KafkaError;
 use crate::wake;
+use crate::watermarks::watermarks;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigEntry, ResourceSpecifier};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
@@ -139,7 +140,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::brokers`], and a partition that does not exist.
     pub fn offsets(&self, topic: &str, partition: i32, deadline_ms: u64) -> Result<(i64, i64), KafkaError> {
-        let marks = self.client.fetch_watermarks(topic, partition, Duration::from_millis(deadline_ms));
+        let marks = watermarks(&self.client, topic, partition, Duration::from_millis(deadline_ms));
         marks.map_err(|error| KafkaError::native(format!("looking at {topic}/{partition}"), &error))
     }
 

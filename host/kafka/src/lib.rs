@@ -36,6 +36,7 @@ mod raw;
 mod rebalance;
 mod start;
 mod wake;
+mod watermarks;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use super::TransactionsConfig;
 use crate::context::LogContext;
 use crate::error::KafkaError;
 use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::watermarks::watermarks;
 use millrace_flow::progress_record::{ProgressKey, ProgressRecord};
 use millrace_flow::record::TopicPartition;
 use rdkafka::config::FromClientConfigAndContext;
@@ -39,7 +40,7 @@ pub(super) fn read(
     // Where a key lies is the partitioner's business, and changes when the topic gets more partitions.
     let mut newest: Option<(u64, ProgressRecord)> = None;
     for number in partitions(&client, topic)? {
-        let (low, high) = client.fetch_watermarks(topic, number, ASK_TIMEOUT).map_err(failed)?;
+        let (low, high) = watermarks(&client, topic, number, ASK_TIMEOUT).map_err(failed)?;
         let (mut end, mut count) = (high, TAIL_FIRST);
         while end > low {
             let begin = (end - count).max(low);
@@ -107,7 +108,8 @@ fn read_span(
                 }
             }
             // Control records take offsets and are never handed out.
-            Some(Err(Native::PartitionEOF(_))) => return Ok(span),
+            Some(Err(Native::PartitionEOF(number))) if number == partition => return Ok(span),
+            Some(Err(Native::PartitionEOF(_))) => {}
             Some(Err(error)) if error.rdkafka_error_code().is_some_and(crate::error::is_transport) => {}
             Some(Err(error)) => return Err(error),
         }

@@ -81,8 +81,10 @@ impl Owner {
         })?;
         let written = stored::read(&self.config, &self.partition)?;
         let of_group = of_group(found);
+        // What cannot be read is not written down either.
+        let copied = serial(self, &of_group)?;
         if let Some(written) = written
-            && serial(self, &written)? >= serial(self, &of_group)?
+            && serial(self, &written)? >= copied
         {
             return Ok((producer, written));
         }

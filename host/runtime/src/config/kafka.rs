@@ -58,7 +58,8 @@ const INSTANCE_ID: &str = "a name of 249 characters at most: letters, digits, `.
 /// What brokers take for an instance id: as for the name of a topic.
 fn instance_id(text: &str) -> Result<String, String> {
     let legal = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-');
-    let valid = (1..=INSTANCE_ID_CHARS_MAX).contains(&text.len()) && text.chars().all(legal) && !matches!(text, "." | "..");
+    let valid =
+        (1..=INSTANCE_ID_CHARS_MAX).contains(&text.len()) && text.chars().all(legal) && !matches!(text, "." | "..");
     if valid { Ok(text.to_owned()) } else { Err(format!("expected {INSTANCE_ID}")) }
 }
 
