@@ -6,6 +6,7 @@ use crate::context::{LogContext, lock};
 use crate::error::KafkaError;
 use crate::raw::{self, Entry};
 use crate::wake;
+use crate::watermarks::watermarks;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigEntry, ResourceSpecifier};
 use rdkafka::client::{ClientContext, DefaultClientContext};
@@ -142,7 +143,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::brokers`], and a partition that does not exist.
     pub fn offsets(&self, topic: &str, partition: i32, deadline_ms: u64) -> Result<(i64, i64), KafkaError> {
-        let marks = self.client.fetch_watermarks(topic, partition, Duration::from_millis(deadline_ms));
+        let marks = watermarks(&self.client, topic, partition, Duration::from_millis(deadline_ms));
         marks.map_err(|error| KafkaError::native(format!("looking at {topic}/{partition}"), &error))
     }
 

@@ -38,6 +38,7 @@ mod raw;
 mod rebalance;
 mod start;
 mod wake;
+mod watermarks;
 
 #[cfg(test)]
 mod tests;

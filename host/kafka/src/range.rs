@@ -7,6 +7,7 @@ use crate::context::LogContext;
 use crate::error::KafkaError;
 use crate::raw;
 use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::watermarks::watermarks;
 use millrace_flow::record::Record;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
@@ -56,7 +57,7 @@ impl RangeReader {
         let client = client(cluster, topic)?;
         let mut left = BTreeMap::new();
         for partition in partitions(&client, topic)? {
-            let (low, high) = client.fetch_watermarks(topic, partition, ASK_TIMEOUT).map_err(opening)?;
+            let (low, high) = watermarks(&client, topic, partition, ASK_TIMEOUT).map_err(opening)?;
             left.insert(partition, Span { next: low, end: high });
         }
         if let Some(since_ms) = since_ms {

@@ -6,6 +6,7 @@ use crate::consumer::{Assignment, CommittedProgress};
 use crate::context::SourceClient;
 use crate::error::KafkaError;
 use crate::raw::{self, Entry};
+use crate::watermarks::watermarks;
 use millrace_flow::record::TopicPartition;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
@@ -73,6 +74,6 @@ fn first_position(
             return Ok(entry.offset);
         }
     }
-    let (low, high) = client.fetch_watermarks(&partition.topic, partition.partition, ASK_TIMEOUT).map_err(failed)?;
+    let (low, high) = watermarks(client, &partition.topic, partition.partition, ASK_TIMEOUT).map_err(failed)?;
     Ok(if position == StartPosition::Earliest { low } else { high })
 }

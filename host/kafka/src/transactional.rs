@@ -12,6 +12,8 @@
 mod producer;
 mod stored;
 mod takeover;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use takeover::Takeover;
@@ -28,16 +30,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// The most partitions that one pipeline of one host may own in exactly-once. Each has a producer with some threads and
 /// connections of its own; 32 of them took 128 threads and 12 MB, measured.
 pub const PARTITIONS_MAX: usize = 32;
 
-/// How long a transaction may be open, in milliseconds, before the broker gives it up: that long a host that vanished
-/// keeps readers of its outputs waiting, unless another one takes its partitions over before. The largest outputs must
-/// get through a slow line in that time.
-const TRANSACTION_MS: u32 = 30_000;
+/// See [`TransactionsConfig::transaction_ms`].
+pub const TRANSACTION_MS_DEFAULT: u32 = 30_000;
 
 /// How the transactions of a pipeline are written.
 #[derive(Clone, Debug)]
@@ -50,6 +51,10 @@ pub struct TransactionsConfig {
     pub cluster_id: String,
     /// The compacted topic of progress records, on the cluster that is written.
     pub progress_topic: Arc<str>,
+    /// How long a transaction may be open, in milliseconds, before the broker gives it up: that long a host that vanished
+    /// keeps readers of its outputs waiting, unless another one takes its partitions over before. The largest outputs must
+    /// get through a slow line in that time. Default [`TRANSACTION_MS_DEFAULT`].
+    pub transaction_ms: u32,
 }
 
 impl TransactionsConfig {
@@ -62,6 +67,16 @@ impl TransactionsConfig {
     /// The cluster that is written.
     fn cluster(&self) -> &ClusterConfig {
         &self.producer.cluster
+    }
+
+    /// How long one call may wait for the broker before it is made again. librdkafka resumes what was begun.
+    fn call(&self) -> Duration {
+        Duration::from_millis(u64::from(self.transaction_ms) / 3)
+    }
+
+    /// How long one kind of call is made again while the broker does not answer. After that the outcome counts as unknown.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(u64::from(self.transaction_ms) * 2)
     }
 }
 

@@ -24,7 +24,7 @@ use millrace_kafka::config::{ConsumerConfig, ProducerConfig};
 use millrace_kafka::consumer::{Consumer, SourceEvent};
 use millrace_kafka::delivery::{Delivery, DeliveryEvent};
 use millrace_kafka::mock::is_embedded;
-use millrace_kafka::transactional::{Transactions, TransactionsConfig};
+use millrace_kafka::transactional::{TRANSACTION_MS_DEFAULT, Transactions, TransactionsConfig};
 use millrace_lookup::EventService;
 use millrace_plugin::Plugin;
 use rustc_hash::FxHashMap;
@@ -141,6 +141,7 @@ fn open_ends(
             pipeline: config.name.clone(),
             cluster_id: cluster_id.to_owned(),
             progress_topic: progress_topic.as_str().into(),
+            transaction_ms: TRANSACTION_MS_DEFAULT,
         };
         let transactions = Transactions::new(transactions, reports);
         let consumer = Consumer::start_with(consumer_config(config), sink, transactions.clone())?;

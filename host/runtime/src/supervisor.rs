@@ -9,6 +9,7 @@ use crate::control::Controls;
 use crate::job::PipelineId;
 use crate::launch::{self, Launched};
 use crate::metrics::HostMetrics;
+use crate::pipeline::PipelineError;
 use crate::registry::{self, Schemas};
 use crate::reload::config::{PipelineConfigs, reread};
 use crate::reload::file::FileWatch;
@@ -17,6 +18,7 @@ use crate::shutdown::{self, Signals};
 use crate::worker::{self, Inbox, Message, Role, Shared};
 use anyhow::Context as _;
 use millrace_flow::clock::Clock;
+use millrace_kafka::error::KafkaError;
 use millrace_lookup::LookupService;
 use std::sync::Arc;
 use std::time::Duration;
@@ -254,13 +256,21 @@ async fn keep_running(host: Arc<Host>, id: PipelineId, config: watch::Receiver<P
         if started.elapsed() > BACKOFF_RESET {
             backoff = BACKOFF_MIN;
         }
+        host.health.stopped(&name, &format!("{error:#}"));
+        if matches!(error.downcast_ref(), Some(PipelineError::Kafka(KafkaError::SameInstance { .. }))) {
+            // To start it again would put the other host out, which would do the same in turn.
+            let error = format!("{error:#}");
+            tracing::error!(pipeline = name, error, "The pipeline stopped, and is not started again.");
+            // It fails once nobody is left who could say so.
+            drop(stop.wait_for(|stopping| *stopping).await);
+            return;
+        }
         tracing::error!(
             pipeline = name,
             error = format!("{error:#}"),
             again_in_s = backoff.as_secs(),
             "The pipeline stopped."
         );
-        host.health.stopped(&name, &format!("{error:#}"));
         host.metrics.pipeline_restarted(&name);
         tokio::select! {
             () = tokio::time::sleep(backoff) => {}

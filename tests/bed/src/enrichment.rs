@@ -15,6 +15,8 @@ pub struct Enrichment {
     pub group: String,
     /// Where Kafka is.
     pub brokers: String,
+    /// The host's name in its consumer groups; empty: it has none.
+    pub instance_id: String,
     /// Settings of librdkafka, as YAML between braces.
     pub kafka_settings: String,
     /// Where compiled plugins are kept.
@@ -80,6 +82,7 @@ impl Enrichment {
             name: "enrichment".to_owned(),
             group: format!("millrace.{name}.in"),
             brokers: brokers.to_owned(),
+            instance_id: String::new(),
             kafka_settings: "session.timeout.ms: \"6000\"".to_owned(),
             cache_dir: "./plugin-cache".into(),
             api: api.to_owned(),
@@ -127,11 +130,13 @@ impl Enrichment {
             self.ca_file.as_ref().map(|path| format!("  ca_file: \"{}\"\n", path.display())).unwrap_or_default();
         let mediawiki: String = self.mediawiki.iter().map(|line| format!("  {line}\n")).collect();
         let http = if self.http.is_empty() { String::new() } else { format!("http: {}\n", self.http) };
+        let instance_id =
+            if self.instance_id.is_empty() { String::new() } else { format!("instance_id: {}, ", self.instance_id) };
         let workers = self.workers.map(|workers| format!("workers: {workers}\n")).unwrap_or_default();
         format!(
             "{workers}kafka:
   clusters:
-    main: {{ brokers: \"{brokers}\", settings: {{ {kafka_settings} }} }}
+    main: {{ brokers: \"{brokers}\", {instance_id}settings: {{ {kafka_settings} }} }}
 mediawiki:
   endpoint: \"{api}\"
   api_path: {api_path}

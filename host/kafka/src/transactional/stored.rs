@@ -5,6 +5,7 @@ use super::TransactionsConfig;
 use crate::context::LogContext;
 use crate::error::KafkaError;
 use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::watermarks::watermarks;
 use millrace_flow::progress_record::{ProgressKey, ProgressRecord};
 use millrace_flow::record::TopicPartition;
 use rdkafka::config::FromClientConfigAndContext;
@@ -49,7 +50,7 @@ pub(super) fn read(
     // Where a key lies is the partitioner's business, and changes when the topic gets more partitions.
     let mut newest: Option<(u64, ProgressRecord)> = None;
     for number in partitions(&client, topic)? {
-        let (_, written) = uncommitted.fetch_watermarks(topic, number, ASK_TIMEOUT).map_err(failed)?;
+        let (_, written) = watermarks(&uncommitted, topic, number, ASK_TIMEOUT).map_err(failed)?;
         let (low, high) = settled_marks(&client, topic, number, written).map_err(failed)?.ok_or_else(late)?;
         let (mut end, mut count) = (high, TAIL_FIRST);
         while end > low {
@@ -84,7 +85,7 @@ fn settled_marks(
     let deadline = Instant::now() + READ_MAX;
     while Instant::now() < deadline {
         // For a reader of committed records, the end is the last stable offset.
-        let (low, stable) = client.fetch_watermarks(topic, partition, ASK_TIMEOUT)?;
+        let (low, stable) = watermarks(client, topic, partition, ASK_TIMEOUT)?;
         if stable >= written {
             return Ok(Some((low, stable)));
         }
@@ -136,7 +137,8 @@ fn read_span(
                 }
             }
             // Control records take offsets and are never handed out.
-            Some(Err(Native::PartitionEOF(_))) => return Ok(span),
+            Some(Err(Native::PartitionEOF(number))) if number == partition => return Ok(span),
+            Some(Err(Native::PartitionEOF(_))) => {}
             Some(Err(error)) if error.rdkafka_error_code().is_some_and(crate::error::is_transport) => {}
             Some(Err(error)) => return Err(error),
         }

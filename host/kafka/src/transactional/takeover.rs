@@ -1,7 +1,7 @@
 //! Partitions on their way in: what is known of each once it is taken over.
 
 use super::Transaction;
-use super::producer::{Attempt, TransactionalProducer};
+use super::producer::{Attempt, NotOpened, TransactionalProducer};
 use super::stored;
 use super::writer::{Owner, progress_record};
 use crate::consumer::{Assignment, CommittedProgress};
@@ -75,11 +75,16 @@ impl Owner {
     }
 
     fn try_to_take_over(&self, found: &Assignment) -> Result<(TransactionalProducer, ProgressRecord), KafkaError> {
-        let producer = TransactionalProducer::open(&self.config, &self.partition)?;
+        let producer = TransactionalProducer::open(&self.config, &self.partition).map_err(|error| match error {
+            NotOpened::Fenced => self.overtaken(),
+            NotOpened::Failed(error) => error,
+        })?;
         let written = stored::read(&self.config, &self.partition)?;
         let of_group = of_group(found);
+        // What cannot be read is not written down either.
+        let copied = serial(self, &of_group)?;
         if let Some(written) = written
-            && serial(self, &written)? >= serial(self, &of_group)?
+            && serial(self, &written)? >= copied
         {
             return Ok((producer, written));
         }
@@ -88,11 +93,21 @@ impl Owner {
         let first = Transaction { partition: self.partition.clone(), outputs: Vec::new(), progress: of_group.clone() };
         match producer.attempt(&first, &progress_record(&self.config, &first)) {
             Attempt::Committed { .. } => Ok((producer, of_group)),
-            Attempt::Aborted(error) | Attempt::Unknown(error) | Attempt::Impossible(error) => Err(error),
-            Attempt::Fenced | Attempt::Refused(_) => Err(KafkaError::Transport {
-                what: format!("taking {} over", self.partition),
-                message: "another host took it over at the same time".to_owned(),
-            }),
+            Attempt::Impossible(error) => Err(error),
+            // What became of it is read by the next attempt, which has a producer of its own.
+            Attempt::Aborted(error) | Attempt::Unknown(error) if error.is_for_people() => Err(error),
+            Attempt::Aborted(error) | Attempt::Unknown(error) => {
+                let what = format!("taking {} over", self.partition);
+                Err(KafkaError::Transport { what, message: error.to_string() })
+            }
+            Attempt::Fenced | Attempt::Refused(_) => Err(self.overtaken()),
+        }
+    }
+
+    fn overtaken(&self) -> KafkaError {
+        KafkaError::Transport {
+            what: format!("taking {} over", self.partition),
+            message: "another host took it over at the same time".to_owned(),
         }
     }
 }

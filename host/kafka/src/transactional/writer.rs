@@ -1,6 +1,6 @@
 //! The thread of one owned partition: takes it over, then writes its transactions, one at a time, until it is let go.
 
-use super::producer::{Attempt, TransactionalProducer};
+use super::producer::{Attempt, NotOpened, TransactionalProducer};
 use super::takeover::{TakenOver, assignment};
 use super::{Transaction, TransactionEvent, TransactionsConfig, stored};
 use crate::consumer::Assignment;
@@ -35,6 +35,16 @@ pub(super) struct Owner {
 /// Whether the partition is still ours after a transaction.
 enum Tenure {
     Goes(TransactionalProducer),
+    Ended,
+}
+
+/// What is found of a transaction whose outcome nobody told.
+enum Look {
+    /// What became of it, and a producer to go on with.
+    Resolved(TransactionalProducer, Resolution),
+    /// Another producer was made meanwhile.
+    Fenced,
+    /// The partition was let go, or only people can mend it, which was told.
     Ended,
 }
 
@@ -103,17 +113,17 @@ impl Owner {
                     tracing::warn!(partition = %self.partition, %error, "what became of a transaction is unknown; looking");
                     drop(producer);
                     producer = match self.look(before, transaction) {
-                        Some((new, Resolution::Committed)) => {
+                        Look::Resolved(new, Resolution::Committed) => {
                             *before = transaction.progress.clone();
                             self.tell(TransactionEvent::Committed(Arc::clone(transaction)));
                             return Tenure::Goes(new);
                         }
-                        Some((new, Resolution::Aborted)) => {
+                        Look::Resolved(new, Resolution::Aborted) => {
                             self.tell(TransactionEvent::Aborted(Arc::clone(transaction), error));
                             new
                         }
-                        Some((_, Resolution::NotOurs)) => return self.end(transaction),
-                        None => return Tenure::Ended,
+                        Look::Resolved(_, Resolution::NotOurs) | Look::Fenced => return self.end(transaction),
+                        Look::Ended => return Tenure::Ended,
                     };
                 }
             }
@@ -124,29 +134,34 @@ impl Owner {
     }
 
     /// Replaces a producer that is of no more use, and looks what became of its last transaction. The new one is the fence:
-    /// the transaction is committed or aborted by then, and stays so. None: the partition was let go, or only people can
-    /// mend it, which was told.
-    fn look(&self, before: &ProgressRecord, tried: &Transaction) -> Option<(TransactionalProducer, Resolution)> {
+    /// the transaction is committed or aborted by then, and stays so.
+    fn look(&self, before: &ProgressRecord, tried: &Transaction) -> Look {
         while !self.is_released() {
-            let opened = TransactionalProducer::open(&self.config, &self.partition);
-            match opened.and_then(|producer| Ok((producer, stored::read(&self.config, &self.partition)?))) {
+            match self.open_and_read() {
                 Ok((producer, found)) => {
                     let resolution =
                         found.map_or(Resolution::NotOurs, |found| resolve(&found, before, &tried.progress));
                     tracing::info!(partition = %self.partition, ?resolution, "what became of a transaction is known");
-                    return Some((producer, resolution));
+                    return Look::Resolved(producer, resolution);
                 }
-                Err(error) if error.is_transient() => {
+                Err(NotOpened::Fenced) => return Look::Fenced,
+                Err(NotOpened::Failed(error)) if error.is_transient() => {
                     tracing::warn!(partition = %self.partition, %error, "no new producer yet; trying again");
                     thread::park_timeout(PAUSE_MAX);
                 }
-                Err(error) => {
+                Err(NotOpened::Failed(error)) => {
                     self.report(DeliveryEvent::Fatal(error));
-                    return None;
+                    return Look::Ended;
                 }
             }
         }
-        None
+        Look::Ended
+    }
+
+    fn open_and_read(&self) -> Result<(TransactionalProducer, Option<ProgressRecord>), NotOpened> {
+        let producer = TransactionalProducer::open(&self.config, &self.partition)?;
+        let found = stored::read(&self.config, &self.partition).map_err(NotOpened::Failed)?;
+        Ok((producer, found))
     }
 
     /// Replaces a producer of which a late request may still be on its way: a broker refuses it once the name has a newer
@@ -155,9 +170,9 @@ impl Owner {
     fn renew(&self, old: TransactionalProducer, committed: &Arc<Transaction>) -> Tenure {
         drop(old);
         match self.look(&committed.progress, committed) {
-            Some((new, Resolution::Committed)) => Tenure::Goes(new),
-            Some((_, Resolution::Aborted | Resolution::NotOurs)) => self.end(committed),
-            None => Tenure::Ended,
+            Look::Resolved(new, Resolution::Committed) => Tenure::Goes(new),
+            Look::Resolved(_, Resolution::Aborted | Resolution::NotOurs) | Look::Fenced => self.end(committed),
+            Look::Ended => Tenure::Ended,
         }
     }
 

@@ -23,9 +23,13 @@ pub(super) fn record(offset: i64) -> Record {
 
 /// A path with a budget of a megabyte that owns one partition.
 pub(super) fn path(failures: FailureLimits) -> RecordPath {
-    let metrics = HostMetrics::new().unwrap().pipeline("p");
     let admission = AdmissionLimits { bytes_max: 1 << 20, open_max: 1_000 };
-    let limits = PathLimits { admission, failures, transactions: None };
+    path_within(PathLimits { admission, failures, transactions: None })
+}
+
+/// A path that owns one partition.
+pub(super) fn path_within(limits: PathLimits) -> RecordPath {
+    let metrics = HostMetrics::new().unwrap().pipeline("p");
     let mut path = RecordPath::new(Order::PerKey, limits, 1, Destination::Kafka, metrics, (VersionId(0), [0; 32]));
     path.assign(TopicPartition::new(PARTITION.0, PARTITION.1), Progress::at(0));
     path

@@ -175,3 +175,6 @@ impl RecordPath {
         self.transactions.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ mod exactly_once;
 mod failing;
 mod group;
 mod hostile;
+mod membership;
 mod offsets;
 mod outage;
 mod plugins;

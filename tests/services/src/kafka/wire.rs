@@ -1,5 +1,5 @@
-//! The two requests of Kafka's protocol that running a cluster takes, spoken by hand: Metadata (version 1) and
-//! CreateTopics (version 2). Both are answered by every Kafka from 2.0 to today's.
+//! The three requests of Kafka's protocol that running a cluster takes, spoken by hand: Metadata (version 1), CreateTopics
+//! (version 2) and CreatePartitions (version 1). All are answered by every Kafka from 2.0 to today's.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 
 const METADATA: (i16, i16) = (3, 1);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
+const CREATE_PARTITIONS: (i16, i16) = (37, 1);
 
 /// How long a broker may take over one of these requests.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,18 +43,32 @@ impl Topic {
 pub(super) struct Cluster {
     /// Brokers that are there.
     pub(super) brokers: usize,
-    topics: Vec<(String, bool)>,
+    topics: Vec<TopicState>,
+}
+
+/// A topic as a broker knows it.
+#[derive(Debug)]
+struct TopicState {
+    name: String,
+    partitions: i32,
+    /// Whether every partition has a leader that is there.
+    is_led: bool,
 }
 
 impl Cluster {
     /// Whether every partition has a leader that is there.
     pub(super) fn is_all_led(&self) -> bool {
-        self.topics.iter().all(|(_, led)| *led)
+        self.topics.iter().all(|topic| topic.is_led)
     }
 
     /// Whether all of `topics` are known and led.
     pub(super) fn is_led(&self, topics: &[Topic]) -> bool {
-        topics.iter().all(|topic| self.topics.iter().any(|(name, led)| *led && *name == topic.name))
+        topics.iter().all(|topic| self.has_led(&topic.name, topic.partitions))
+    }
+
+    /// Whether so many partitions of a topic are known and led.
+    pub(super) fn has_led(&self, topic: &str, partitions: i32) -> bool {
+        self.topics.iter().any(|known| known.is_led && known.name == topic && known.partitions >= partitions)
     }
 }
 
@@ -77,11 +92,12 @@ pub(super) fn cluster(address: SocketAddr) -> anyhow::Result<Cluster> {
     Ok(Cluster { brokers, topics })
 }
 
-fn topic_state(answer: &mut Answer<'_>) -> anyhow::Result<(String, bool)> {
+fn topic_state(answer: &mut Answer<'_>) -> anyhow::Result<TopicState> {
     let mut is_led = answer.i16()? == 0;
     let name = answer.text()?;
     let _is_internal = answer.take(1)?;
-    for _ in 0..answer.i32()? {
+    let partitions = answer.i32()?;
+    for _ in 0..partitions {
         let error = answer.i16()?;
         let (_partition, leader) = (answer.i32()?, answer.i32()?);
         is_led &= error == 0 && leader >= 0;
@@ -91,7 +107,7 @@ fn topic_state(answer: &mut Answer<'_>) -> anyhow::Result<(String, bool)> {
             }
         }
     }
-    Ok((name, is_led))
+    Ok(TopicState { name, partitions, is_led })
 }
 
 /// Makes the topics; an error of Kafka's about any of them is an error here.
@@ -119,6 +135,28 @@ pub(super) fn create_topics(address: SocketAddr, topics: &[Topic]) -> anyhow::Re
         let (name, error, message) = (answer.text()?, answer.i16()?, answer.text()?);
         if error != 0 {
             bail!("Kafka does not make the topic {name}: {message} (error {error})");
+        }
+    }
+    Ok(())
+}
+
+/// Gives a topic so many partitions in all; an error of Kafka's about it is an error here.
+pub(super) fn create_partitions(address: SocketAddr, topic: &str, partitions: i32) -> anyhow::Result<()> {
+    const ANYWHERE: i32 = -1;
+    let mut request = Request::new(CREATE_PARTITIONS);
+    request.length(1);
+    request.text(topic);
+    request.i32(partitions);
+    request.i32(ANYWHERE);
+    request.i32(PATIENCE_MS);
+    request.bytes.push(0); // Not only a check.
+    let answer = request.ask(address)?;
+    let mut answer = Answer(&answer);
+    answer.i32().context("no throttle time")?;
+    for _ in 0..answer.i32()? {
+        let (name, error, message) = (answer.text()?, answer.i16()?, answer.text()?);
+        if error != 0 {
+            bail!("Kafka does not give the topic {name} more partitions: {message} (error {error})");
         }
     }
     Ok(())
