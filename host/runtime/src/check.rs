@@ -9,6 +9,7 @@ use crate::metrics::memory_bytes;
 use crate::progress_topic;
 use crate::registry::{Schemas, wait_for};
 use crate::reprocess;
+use crate::state_topic;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::ClusterConfig;
 use millrace_kafka::transactional::PARTITIONS_MAX;
@@ -211,6 +212,7 @@ impl Check {
                     self.written(cluster, &pipeline.output_cluster, index, &["outputs", name], wanted);
                 }
                 self.progress_topic(cluster, index, pipeline, partitions);
+                self.state_topic(cluster, index, pipeline, partitions);
                 let errors = &pipeline.errors;
                 let wanted = Wanted { topic: &errors.topic, partitions: 1, bytes_max: errors.message_bytes_max };
                 self.written(cluster, &pipeline.output_cluster, index, &["errors"], wanted);
@@ -234,6 +236,17 @@ impl Check {
                 partitions,
                 "Exactly-once bears {PARTITIONS_MAX} partitions of a pipeline in one host: run as many hosts as that takes."
             );
+        }
+    }
+
+    /// The topic of state, where there is any.
+    fn state_topic(&mut self, cluster: &Cluster, index: usize, pipeline: &PipelineConfig, partitions: u32) {
+        let Some(state) = &pipeline.state else { return };
+        let (brokers, keys) = (&pipeline.output_cluster.brokers, ["state", "topic"]);
+        match state_topic::unfit(cluster, brokers, &state.topic, partitions, ASK_MS) {
+            Ok(None) => {}
+            Ok(Some((problem, remedy))) => self.pipeline_mistake(index, &keys, problem, &remedy),
+            Err(error) => self.pipeline_mistake(index, &keys, error.to_string(), "grant the host this topic"),
         }
     }
 

@@ -34,6 +34,7 @@ pub mod reload;
 pub mod reprocess;
 pub mod shutdown;
 pub mod spec;
+pub mod state_topic;
 pub mod station;
 pub mod supervisor;
 pub mod telemetry;

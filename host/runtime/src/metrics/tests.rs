@@ -26,9 +26,10 @@ fn names_and_labels_follow_the_rules_of_prometheus() {
 fn the_accounting_adds_up_whatever_becomes_of_events() {
     let metrics = HostMetrics::new().unwrap();
     let pipeline = metrics.pipeline("p");
-    let outcomes: [&dyn Fn(); 6] = [
+    let outcomes: [&dyn Fn(); 7] = [
         &|| pipeline.emitted(2),
         &|| pipeline.skipped("uninteresting"),
+        &|| pipeline.kept("held"),
         &|| pipeline.tombstone(),
         &|| pipeline.canary(),
         &|| pipeline.failed("decode"),
@@ -43,11 +44,12 @@ fn the_accounting_adds_up_whatever_becomes_of_events() {
     let count = |name: &str| value(&metrics, &format!("millrace_events_{name}{{pipeline=\"p\"}}"));
     let settled = count("emitted_total")
         + value(&metrics, "millrace_events_skipped_total{pipeline=\"p\",reason=\"uninteresting\"}")
+        + value(&metrics, "millrace_events_kept_total{pipeline=\"p\",reason=\"held\"}")
         + count("tombstone_total")
         + count("canary_total")
         + value(&metrics, "millrace_events_failed_total{error_type=\"decode\",pipeline=\"p\"}")
         + count("abandoned_total");
-    assert_eq!((count("in_total"), settled, count("in_flight")), (12.0, 6.0, 6.0));
+    assert_eq!((count("in_total"), settled, count("in_flight")), (14.0, 7.0, 7.0));
     assert_eq!(value(&metrics, "millrace_outputs_total{pipeline=\"p\"}"), 2.0);
 }
 
