@@ -78,6 +78,7 @@ pub async fn launch(
     host.plugins.runs(id, plugin.clone());
     host.metrics.plugin_runs(&config.name, &plugin);
     spec.metrics.retentions(retention_ms);
+    spec.metrics.no_state();
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
     let (report_to, reports) = mpsc::channel(REPORTS_MAX);
     let event_outlet = event_outlet(host, &config, &spec, report_to.clone())?;

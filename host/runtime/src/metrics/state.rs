@@ -3,6 +3,8 @@
 use super::{HostMetrics, PipelineMetrics, families, signed};
 use millrace_flow::record::TopicPartition;
 use prometheus::{IntCounter, IntGaugeVec};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 /// What became of a timer that fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub(super) struct StateMetrics {
     bytes: Option<IntGaugeVec>,
     keys: Option<IntGaugeVec>,
     remaining: Option<IntGaugeVec>,
+    /// The partitions that have series.
+    shown: Mutex<BTreeSet<TopicPartition>>,
     emitted: IntCounter,
     skipped: IntCounter,
     failed: IntCounter,
@@ -34,6 +38,7 @@ impl StateMetrics {
             bytes: gauge(&families::STATE_BYTES),
             keys: gauge(&families::STATE_KEYS),
             remaining: gauge(&families::STATE_RESTORE_REMAINING),
+            shown: Mutex::default(),
             emitted: fired("emitted"),
             skipped: fired("skipped"),
             failed: fired("failed"),
@@ -44,26 +49,34 @@ impl StateMetrics {
 impl PipelineMetrics {
     /// How much state a partition has.
     pub fn state(&self, partition: &TopicPartition, bytes: usize, keys: usize) {
-        for (gauge, value) in [(&self.state.bytes, bytes), (&self.state.keys, keys)] {
-            if let Some(gauge) = gauge {
-                gauge.with_label_values(&self.labels(partition)).set(signed(value));
-            }
-        }
+        self.show(&self.state.bytes, partition, signed(bytes));
+        self.show(&self.state.keys, partition, signed(keys));
     }
 
     /// How much of a partition's state is still to be restored.
     pub fn state_remaining(&self, partition: &TopicPartition, records: u64) {
-        if let Some(gauge) = &self.state.remaining {
-            gauge.with_label_values(&self.labels(partition)).set(i64::try_from(records).unwrap_or(i64::MAX));
-        }
+        self.show(&self.state.remaining, partition, i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    /// The pipeline begins: no partition is ours yet.
+    pub fn no_state(&self) {
+        let shown = std::mem::take(&mut *self.state.shown.lock().unwrap_or_else(PoisonError::into_inner));
+        shown.iter().for_each(|partition| self.state_gone(partition));
     }
 
     /// A partition is no longer ours.
     pub fn state_gone(&self, partition: &TopicPartition) {
+        self.state.shown.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
         for gauge in [&self.state.bytes, &self.state.keys, &self.state.remaining].into_iter().flatten() {
             // Where there is no state, there is no series.
             drop(gauge.remove_label_values(&self.labels(partition)));
         }
+    }
+
+    fn show(&self, gauge: &Option<IntGaugeVec>, partition: &TopicPartition, value: i64) {
+        let Some(gauge) = gauge else { return };
+        gauge.with_label_values(&self.labels(partition)).set(value);
+        self.state.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone());
     }
 
     /// A timer fired.

@@ -87,6 +87,21 @@ fn a_consumer_that_is_made_again_goes_on_counting_and_a_partition_that_left_has_
 }
 
 #[test]
+fn a_partition_that_left_has_no_state() {
+    let metrics = HostMetrics::new().unwrap();
+    let pipeline = metrics.pipeline("p");
+    let partition = |number| TopicPartition::new("t", number);
+    let has = |number: i32| metrics.render().unwrap().contains(&format!("partition=\"{number}\""));
+    (0..3).for_each(|number| pipeline.state(&partition(number), 1_000, 2));
+    pipeline.state_remaining(&partition(3), 7);
+    assert_eq!(value(&metrics, "millrace_state_bytes{partition=\"2\",pipeline=\"p\",topic=\"t\"}"), 1_000.0);
+    pipeline.state_gone(&partition(2));
+    assert_eq!([0, 1, 2, 3].map(has), [true, true, false, true]);
+    pipeline.no_state();
+    assert_eq!([0, 1, 2, 3].map(has), [false; 4]);
+}
+
+#[test]
 fn alert_rules_name_families_that_exist() {
     let rules = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/alerts.yaml")).unwrap();
     let expressions = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
