@@ -43,6 +43,8 @@ pub enum Cause {
     TooLarge,
     /// The event does not say that it is of its stream's schema.
     SchemaUnfit,
+    /// The record has no key, and the pipeline keeps state by key.
+    NoKey,
     /// A lookup failed for this event alone, and the plugin could not go on without its answer.
     Lookup(LookupErrorKind),
     /// A lookup's target is out: its breaker is open.
@@ -117,6 +119,7 @@ impl Cause {
             Self::SchemaUnfit => ("never", "`millrace_events_failed_total` and `millrace_events_unfit_total`"),
             Self::Decode
             | Self::TooLarge
+            | Self::NoKey
             | Self::Lookup(_)
             | Self::Deadline
             | Self::OutputInvalid
@@ -137,7 +140,7 @@ impl Cause {
             LookupErrorKind::Unavailable,
             LookupErrorKind::Invalid,
         ];
-        let mut all = vec![Self::Decode, Self::TooLarge, Self::SchemaUnfit];
+        let mut all = vec![Self::Decode, Self::TooLarge, Self::SchemaUnfit, Self::NoKey];
         all.extend(lookups.map(Self::Lookup));
         all.extend([Self::LookupOutage, Self::PluginTrap, Self::PluginTimeout, Self::PluginMemory, Self::PluginRule]);
         all.extend([Self::PluginStalled, Self::Deadline, Self::OutputInvalid, Self::OutputTooLarge, Self::StateFull]);
@@ -153,6 +156,7 @@ impl Cause {
             Self::Decode => ("decode", ErrorEvent),
             Self::TooLarge => ("too_large", ErrorEvent),
             Self::SchemaUnfit => ("schema_unfit", ErrorEvent),
+            Self::NoKey => ("no_key", ErrorEvent),
             Self::Lookup(LookupErrorKind::Missing) => ("not_found", ErrorEvent),
             Self::Lookup(LookupErrorKind::Denied) => ("lookup_denied", ErrorEvent),
             Self::Lookup(LookupErrorKind::TooLarge) => ("lookup_too_large", ErrorEvent),

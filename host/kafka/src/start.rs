@@ -52,10 +52,10 @@ fn assignment(client: &SourceClient, entry: Entry, position: StartPosition) -> R
     let partition = TopicPartition::new(entry.topic, entry.partition);
     if entry.offset >= 0 {
         let progress = CommittedProgress { offset: Some(entry.offset), metadata: entry.metadata };
-        return Ok(Assignment { partition, progress, start: entry.offset });
+        return Ok(Assignment { partition, progress, start: entry.offset, state: None });
     }
     let start = first_position(client, &partition, position)?;
-    Ok(Assignment { partition, progress: CommittedProgress::default(), start })
+    Ok(Assignment { partition, progress: CommittedProgress::default(), start, state: None })
 }
 
 /// The offset at which a partition begins that has no committed one.

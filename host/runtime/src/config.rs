@@ -34,7 +34,6 @@ pub(crate) use quantity::{parse_duration, parse_time};
 pub use quantity::{show_duration, show_size};
 pub(crate) use reader::{Declaration, Presence, nearest};
 pub(crate) use registry::repository;
-pub use state::StateConfig;
 
 use crate::registry::{SchemasConfig, Streams, StreamsSource};
 use declared::Declared;

@@ -40,6 +40,7 @@ pub mod reprocess;
 pub mod shutdown;
 pub mod spec;
 pub mod standing;
+pub mod state_topic;
 pub mod station;
 pub mod supervisor;
 pub mod telemetry;

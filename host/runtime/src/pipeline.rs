@@ -4,6 +4,7 @@
 mod failing;
 mod leaving;
 mod reports;
+mod state;
 mod transactions;
 mod versions;
 
@@ -225,7 +226,7 @@ impl Pipeline {
                     self.on_report(report.ok_or(PipelineError::Gone("delivery"))?, &mut state)?;
                 }
                 finished = self.results.recv() => {
-                    self.path.finish(finished.ok_or(PipelineError::Gone("workers"))?, Instant::now());
+                    self.on_finished(finished.ok_or(PipelineError::Gone("workers"))?);
                 }
                 changed = self.stop.changed(), if !state.stopping => {
                     if changed.is_err() || *self.stop.borrow() {
@@ -257,6 +258,7 @@ impl Pipeline {
         let now = Instant::now();
         self.path.retry_due(now);
         if !state.stopping {
+            self.path.fire_due(now, self.clock.now_ms());
             self.path.admit(now);
         }
         self.dispatch()?;
@@ -314,6 +316,9 @@ impl Pipeline {
         }
         if let Some(due) = self.path.next_seal(now) {
             wake = wake.min(due.max(now));
+        }
+        if let Some(after) = self.path.next_timer(self.clock.now_ms()) {
+            wake = wake.min(now + after);
         }
         wake.min(state.next_commit.max(now))
     }
@@ -410,7 +415,7 @@ impl Pipeline {
 
     fn on_assigned(&mut self, assignments: Vec<Assignment>, state: &mut State) -> Result<(), PipelineError> {
         self.see_off_at_once(&assignments, state);
-        for Assignment { partition, progress, start } in assignments {
+        for Assignment { partition, progress, start, state } in assignments {
             let offset = progress.offset.unwrap_or(start);
             let progress = match progress.offset {
                 None => Progress::at(start),
@@ -418,7 +423,7 @@ impl Pipeline {
                     .map_err(|source| PipelineError::Progress { partition: partition.clone(), source })?,
             };
             tracing::info!(pipeline = self.spec.name, %partition, offset, "Partition assigned.");
-            self.path.assign(partition, progress);
+            self.path.assign(partition, progress, state);
         }
         self.look_at_partition_count()?;
         self.look_after_versions(state);

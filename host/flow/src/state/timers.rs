@@ -14,6 +14,16 @@ pub enum TimerClock {
     Wall,
 }
 
+impl TimerClock {
+    /// Its word, in ids and headers.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::EventTime => "event_time",
+            Self::Wall => "wall",
+        }
+    }
+}
+
 /// The event time of a partition: the greatest timestamp that Kafka has of its records seen so far, of all input topics
 /// together, and of canary events too, so that a quiet stream has one.
 ///

@@ -99,8 +99,13 @@ impl TransactionalProducer {
             return self.unusable(&error);
         }
         failpoint::pass(Failpoint::Begun);
-        for (index, output) in (0..).zip(transaction.outputs.iter().chain([progress])) {
-            if let Err((error, _)) = self.native.send(native_record(output, Box::new(index))) {
+        // The partition follows from the key, but for state.
+        let outputs = transaction.outputs.iter().map(|output| (output, None));
+        let changes = transaction.changes.iter().map(|change| (change, Some(transaction.partition.partition)));
+        for (index, (output, partition)) in (0..).zip(outputs.chain(changes).chain([(progress, None)])) {
+            let mut record = native_record(output, Box::new(index));
+            record.partition = partition;
+            if let Err((error, _)) = self.native.send(record) {
                 self.native.context().note(index, &output.topic, &error);
             }
             self.native.poll(Duration::ZERO);
@@ -141,19 +146,20 @@ impl TransactionalProducer {
         let (refused, others): (Vec<_>, Vec<_>) = failures.into_iter().partition(for_ever);
         let mut errors = others.iter().chain(&refused).map(|failure| self.told_of(&failure.error));
         let first = errors.next();
-        let error = errors.find(KafkaError::is_for_people).or(first).unwrap_or_else(|| KafkaError::Other {
+        let because = errors.find(KafkaError::is_for_people).or(first).unwrap_or_else(|| KafkaError::Other {
             what: self.what.clone(),
             message: "a record was not written".to_owned(),
         });
-        match self.abort(error) {
-            // The progress record stands behind the outputs. A topic that refuses it takes no transaction at all.
-            Attempt::Aborted(_) if refused.iter().any(|failure| failure.index >= outputs) => {
-                Attempt::Impossible(KafkaError::Other {
+        match self.abort(because.clone()) {
+            // State and progress stand behind the outputs. A topic that refuses them takes no transaction at all.
+            Attempt::Aborted(_) => match refused.iter().find(|failure| failure.index >= outputs) {
+                Some(OutputFailure { error, .. }) => Attempt::Impossible(KafkaError::Other {
                     what: self.what.clone(),
-                    message: "the progress topic refuses the progress record; see its max.message.bytes".to_owned(),
-                })
-            }
-            Attempt::Aborted(_) if !refused.is_empty() => Attempt::Refused(refused),
+                    message: format!("state or progress cannot be kept: {error}"),
+                }),
+                None if refused.is_empty() => Attempt::Aborted(because),
+                None => Attempt::Refused(refused),
+            },
             attempt => attempt,
         }
     }

@@ -1,7 +1,7 @@
 //! The thread of one owned partition: takes it over, then writes its transactions, one at a time, until it is let go.
 
 use super::producer::{Attempt, NotOpened, TransactionalProducer};
-use super::takeover::{TakenOver, assignment};
+use super::takeover::{Taken, TakenOver, assignment};
 use super::{Transaction, TransactionEvent, TransactionsConfig, stored};
 use crate::consumer::Assignment;
 use crate::delivery::DeliveryEvent;
@@ -58,14 +58,16 @@ impl Owner {
         transactions: &Receiver<Arc<Transaction>>,
     ) {
         let taken = self.take_over(&found);
-        let told = match &taken {
-            Ok(Some((_, record))) => done.send(Ok(assignment(&found, record))),
-            Ok(None) => Ok(()),
-            Err(error) => done.send(Err(error.clone())),
+        let (told, owned) = match taken {
+            Ok(Some(Taken { producer, progress, state })) => {
+                (done.send(Ok(assignment(&found, &progress, state))), Some((producer, progress)))
+            }
+            Ok(None) => (Ok(()), None),
+            Err(error) => (done.send(Err(error)), None),
         };
         wake.unpark();
         // A consumer that is gone needs no partition.
-        let (Ok(Some((mut producer, mut before))), Ok(())) = (taken, told) else { return };
+        let (Some((mut producer, mut before)), Ok(())) = (owned, told) else { return };
         while let Ok(transaction) = transactions.recv() {
             match self.write(producer, &mut before, &transaction) {
                 Tenure::Goes(same_or_new) => producer = same_or_new,
@@ -186,7 +188,7 @@ impl Owner {
         self.report(DeliveryEvent::Transaction(event));
     }
 
-    fn report(&self, event: DeliveryEvent) {
+    pub(super) fn report(&self, event: DeliveryEvent) {
         if self.reports.blocking_send(event).is_err() {
             tracing::debug!("nobody receives reports of transactions any more");
         }

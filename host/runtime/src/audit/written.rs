@@ -188,6 +188,6 @@ fn expected_id(pipeline: &str, provenance: &Provenance<'_>, timestamp_ms: i64, s
     let Provenance { cluster_id, at, part } = provenance;
     let source = TopicPartition::clone(&at.partition);
     let record = Record { source, offset: at.offset, timestamp_ms, key: None, value: None, headers: Vec::new() };
-    let origin = Origin { pipeline, cluster_id, record: &record, plugin_digest: "" };
+    let origin = Origin { pipeline, cluster_id, record: &record, plugin_digest: "", timer: None };
     meta_id(&origin, stream, Part::index(*part)).to_string()
 }

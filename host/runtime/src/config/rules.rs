@@ -135,21 +135,42 @@ fn progress(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: 
     }
 }
 
-/// The topic of a changelog serves nothing else.
+/// State is kept with exactly-once, by the partitions of one input topic, in a topic of its own.
 fn state(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &PipelineConfig) {
     let Some(state) = &pipeline.state else { return };
+    let mistake = |keys: &[&str], problem: String, remedy| section.pipeline_mistake(index, keys, problem, remedy);
+    let DeliveryConfig::ExactlyOnce { progress_topic } = &pipeline.delivery else {
+        let problem = "state is kept in the transactions of exactly-once".to_owned();
+        return mistake(&["stores"], problem, "add `delivery: exactly_once`, or use a plugin without state");
+    };
+    let topics = pipeline.inputs.values().map(|input| input.topics.len()).sum::<usize>();
+    if topics > 1 {
+        let problem = format!(
+            "state belongs to a partition of the input topic, and this pipeline has {topics} input topics: a key's events \
+             would find the state of one of them only"
+        );
+        mistake(&["inputs"], problem, "read one topic; another pipeline can write several into one, keyed alike");
+    }
+    if pipeline.reprocess.is_some() {
+        let problem =
+            "events that come back through a topic of their own would not find the state of their keys".to_owned();
+        mistake(&["reprocess"], problem, "remove this section, or use a plugin without state");
+    }
+    let topic = &state.topic;
+    let keys = ["state", "topic"];
+    if topic == progress_topic {
+        let problem = format!("`{topic}` keeps the progress of this pipeline already");
+        mistake(&keys, problem, "give state a topic of its own");
+    }
     for (other_index, other) in config.pipelines.iter().enumerate() {
-        let is_here = |topic: &str| topic == state.topic;
-        let reads = pipeline.output_cluster == other.cluster && other.consumed().any(is_here);
-        let keeps = other_index != index && other.state.iter().any(|other| is_here(&other.topic));
-        let progress =
-            matches!(&other.delivery, DeliveryConfig::ExactlyOnce { progress_topic } if is_here(progress_topic));
-        let writes = pipeline.output_cluster == other.output_cluster
-            && (keeps || progress || other.written().any(|(topic, _)| is_here(topic)));
-        if reads || writes {
+        let here = pipeline.output_cluster == other.output_cluster;
+        let reads = pipeline.output_cluster == other.cluster && other.consumed().any(|read| read == topic);
+        let writes = here && other.written().any(|(written, _)| written == topic);
+        let shares = here && other_index < index && other.state.iter().any(|other| other.topic == *topic);
+        if reads || writes || shares {
             let does = if reads { "read" } else { "written" };
-            let problem = format!("`{}` is {does} by the pipeline `{}` already", state.topic, other.name);
-            section.pipeline_mistake(index, &["state", "topic"], problem, "give it a topic of its own");
+            let problem = format!("`{topic}` is {does} by the pipeline `{}`", other.name);
+            mistake(&keys, problem, "give state a topic of its own");
         }
     }
 }

@@ -39,7 +39,7 @@ impl RecordPath {
 
     /// What may be handed out of what is ready: a suspect alone, and nothing while one is being run. What waits in a lane
     /// behind others waits for them.
-    pub(super) fn take_ready(&mut self) -> Vec<JobId> {
+    pub(super) fn ready_now(&mut self) -> Vec<JobId> {
         let Self { suspects, jobs, ready, .. } = self;
         suspects.open.retain(|id| jobs.contains_key(id));
         if suspects.open.iter().any(|id| jobs.get(id).is_some_and(|job| job.worker.is_some())) {
@@ -51,6 +51,11 @@ impl RecordPath {
             Some(at) => vec![ready.remove(at)],
             None => std::mem::take(ready),
         }
+    }
+
+    /// Whether no suspect is open.
+    pub(super) fn has_no_suspects(&self) -> bool {
+        self.suspects.open.is_empty()
     }
 
     /// An event settled.

@@ -41,5 +41,6 @@ mod restart;
 mod security;
 mod sideline;
 mod startup;
+mod state;
 mod troubles;
 mod window;

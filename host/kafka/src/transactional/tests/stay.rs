@@ -38,8 +38,14 @@ pub(super) fn bed(progress_partitions: u16) -> Bed {
     cluster.create_topic("progress", progress_partitions).unwrap();
     let producer = ProducerConfig::new(ClusterConfig::plain(cluster.brokers()));
     let (pipeline, cluster_id) = ("enrich".to_owned(), "input".to_owned());
-    let config =
-        TransactionsConfig { producer, pipeline, cluster_id, progress_topic: "progress".into(), transaction_ms: 6_000 };
+    let config = TransactionsConfig {
+        producer,
+        pipeline,
+        cluster_id,
+        progress_topic: "progress".into(),
+        transaction_ms: 6_000,
+        state: None,
+    };
     Bed { cluster, config }
 }
 
@@ -65,7 +71,7 @@ pub(super) fn found(start: i64, committed: Option<&Progress>) -> Assignment {
         offset: committed.map(|progress| progress.prefix),
         metadata: committed.map(Progress::encode).unwrap_or_default(),
     };
-    Assignment { partition: source(), progress, start }
+    Assignment { partition: source(), progress, start, state: None }
 }
 
 /// The progress of the `serial`th write: up to the offset of that number.
@@ -83,7 +89,7 @@ pub(super) fn transaction(serial: u64) -> Arc<Transaction> {
         headers: Vec::new(),
     };
     let progress = ProgressRecord::of(&progress(serial), None);
-    Arc::new(Transaction { partition: source(), outputs: vec![output], progress })
+    Arc::new(Transaction { partition: source(), outputs: vec![output], changes: Vec::new(), progress })
 }
 
 /// What an assignment says is settled.

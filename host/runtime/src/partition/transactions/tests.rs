@@ -187,7 +187,7 @@ fn a_report_of_an_earlier_stay_is_ignored() {
     let earlier = sealed(&mut path, now);
     path.revoke(&[here()]);
     assert!(path.committed(&earlier, now).is_none(), "nobody owns the partition");
-    path.assign(here(), Progress::at(0));
+    path.assign(here(), Progress::at(0), None);
     take(&mut path, vec![record(0)], now);
     emit(&mut path, 1, &["a"], now);
     let present = sealed(&mut path, now);
@@ -254,7 +254,7 @@ fn it_is_drained_once_everything_is_committed() {
 fn each_partition_has_a_transaction_of_its_own() {
     let (mut path, now) = started(1);
     let there = TopicPartition::new("in", 1);
-    path.assign(there.clone(), Progress::at(5));
+    path.assign(there.clone(), Progress::at(5), None);
     take(&mut path, vec![Record { source: there.clone(), ..record(5) }], now);
     emit(&mut path, 0, &["a"], now);
     emit(&mut path, 1, &["b"], now);
