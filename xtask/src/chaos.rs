@@ -1,9 +1,11 @@
 //! `./x chaos`: kills, freezes and outages around two hosts of one group, as often as one likes. A run that breaks a rule
 //! is told with its seed, which says the same schedule again, and leaves its logs behind.
 
+mod kills;
+
 use crate::{product, progress, tree};
 use anyhow::{Context as _, bail};
-use millrace_chaos::checker::Findings;
+use millrace_chaos::checker::{Breach, Findings};
 use millrace_chaos::run::{self, Report};
 use millrace_chaos::scene::Scene;
 use millrace_chaos::schedule::Schedule;
@@ -16,15 +18,19 @@ const BREACHES_TOLD_MAX: usize = 20;
 
 /// Arguments of `./x chaos`.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("promise").required(true).args(["at_least_once", "kills"])))]
 pub(crate) struct ChaosArgs {
     /// Runs that are judged by what at-least-once promises.
     #[arg(long, value_name = "N")]
-    at_least_once: u64,
+    at_least_once: Option<u64>,
+    /// Faults of one run, with three brokers, that is judged by what exactly-once promises.
+    #[arg(long, value_name = "N")]
+    kills: Option<usize>,
     /// The seed of the first run; each further run has the next one. Drawn at random if left out.
     #[arg(long)]
     seed: Option<u64>,
     /// Play the schedule of this file instead, as it is printed by other runs.
-    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "kills"])]
     schedule: Option<PathBuf>,
 }
 
@@ -43,14 +49,22 @@ struct Total {
 /// A rule was broken, or a run could not be brought to its end.
 pub(crate) fn run(args: ChaosArgs) -> anyhow::Result<()> {
     product::build()?;
-    let given = args.schedule.as_ref().map(read).transpose()?;
     // Small enough to be typed again.
     let first = args.seed.unwrap_or_else(|| fastrand::u64(0..1_000_000));
+    match (args.kills, args.at_least_once) {
+        (Some(kills), _) => kills::run(kills, first),
+        (None, Some(runs)) => at_least_once(runs, first, args.schedule.as_ref()),
+        (None, None) => bail!("say how many kills or runs there are to be"),
+    }
+}
+
+fn at_least_once(runs: u64, first: u64, schedule: Option<&PathBuf>) -> anyhow::Result<()> {
+    let given = schedule.map(read).transpose()?;
     let scene = Scene::set()?;
     let mut total = Total::default();
-    for number in 0..args.at_least_once {
+    for number in 0..runs {
         let schedule = given.clone().unwrap_or_else(|| Schedule::of(first + number));
-        progress::say(&format!("Run {} of {}, seed {}:", number + 1, args.at_least_once, schedule.seed));
+        progress::say(&format!("Run {} of {}, seed {}:", number + 1, runs, schedule.seed));
         schedule.faults.iter().for_each(|fault| progress::say(&format!("  {fault}")));
         let begun = Instant::now();
         let report = run::run(&scene, &schedule)?;
@@ -68,16 +82,18 @@ fn read(file: &PathBuf) -> anyhow::Result<Schedule> {
     serde_json::from_str(&text).with_context(|| format!("{} is no schedule", file.display()))
 }
 
+fn told(breaches: &[Breach], kept: Option<&PathBuf>) -> String {
+    let told: Vec<String> = breaches.iter().take(BREACHES_TOLD_MAX).map(ToString::to_string).collect();
+    format!("{} BREACHES (logs in {kept:?})\n    {}", breaches.len(), told.join("\n    "))
+}
+
 fn line(report: &Report) -> String {
     match &report.verdict {
         Ok(Findings { events, doubles, late_doubles, oldest_double_ms, takeovers }) => format!(
             "{events} events, {takeovers} takeovers, {doubles} doubles ({late_doubles} of former owners), the oldest \
              {oldest_double_ms} ms old when its owner was lost"
         ),
-        Err(breaches) => {
-            let told: Vec<String> = breaches.iter().take(BREACHES_TOLD_MAX).map(ToString::to_string).collect();
-            format!("{} BREACHES (logs in {:?})\n    {}", breaches.len(), report.kept, told.join("\n    "))
-        }
+        Err(breaches) => told(breaches, report.kept.as_ref()),
     }
 }
 
@@ -105,13 +121,19 @@ fn finish(total: &Total, seed: u64) -> anyhow::Result<()> {
         "events": found.events, "doubles": found.doubles, "late_doubles": found.late_doubles,
         "oldest_double_ms": found.oldest_double_ms,
     });
-    let folder = tree::root().join("target/chaos");
-    std::fs::create_dir_all(&folder)?;
-    let file = folder.join("at-least-once.json");
-    std::fs::write(&file, serde_json::to_string_pretty(&figures)? + "\n")?;
-    progress::say(&format!("{figures:#}\nWritten: {}", file.display()));
+    write(&figures, "at-least-once.json")?;
     if *broken > 0 {
         bail!("{broken} of {runs} runs broke a rule");
     }
+    Ok(())
+}
+
+/// Prints figures, and keeps them.
+fn write(figures: &serde_json::Value, name: &str) -> anyhow::Result<()> {
+    let folder = tree::root().join("target/chaos");
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join(name);
+    std::fs::write(&file, serde_json::to_string_pretty(figures)? + "\n")?;
+    progress::say(&format!("{figures:#}\nWritten: {}", file.display()));
     Ok(())
 }

@@ -127,6 +127,10 @@ impl Poller {
 
     fn forget(&mut self, partitions: &[TopicPartition]) {
         self.board.disown(partitions);
+        // librdkafka remembers a pause beyond the assignment: a partition that went paused would come back paused, and
+        // nobody would resume it.
+        let paused: Vec<_> = partitions.iter().filter(|p| self.stalled || self.paused.contains(*p)).cloned().collect();
+        self.switch(&paused, Flow::Resume);
         let mut wishes = lock(&self.shared.wishes.inner);
         for partition in partitions {
             self.owned.remove(partition);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command};
+use std::process::{Child, ChildStdin, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// How long a host may take to become ready; compiling a plugin is part of it.
@@ -81,6 +81,21 @@ impl Host {
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until it ends by itself, and answers how.
+    ///
+    /// # Errors
+    /// It does not end in time; the end of its log is part of the error.
+    pub fn wait_end(mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
+        let until = Instant::now() + patience;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("millrace did not end by itself within {} s:\n{}", patience.as_secs(), self.log_tail())
     }
 
     /// The last lines of its log.

@@ -12,9 +12,12 @@
 //!    interval (and some slack) when its owner lost the partition; time in which the owner or the broker stood still, or the
 //!    group took no commits because it was rebalancing, does not count. And what was seen committed comes again only from a former owner that does not know yet, or whose last
 //!    writes were still on their way: nothing fences it in at-least-once.
+//!
+//! What exactly-once promises is more, and has a judge of its own ([`once`]).
 
 mod breach;
 mod doubles;
+pub mod once;
 
 use crate::evidence::{Evidence, Input, Output, Source};
 pub use breach::Breach;

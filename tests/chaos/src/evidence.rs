@@ -38,6 +38,15 @@ pub struct Output {
     pub at_ms: i64,
 }
 
+/// A committed output, as it was read while everything went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The output partition.
+    pub partition: i32,
+    /// The event that it came of.
+    pub source: Source,
+}
+
 /// What the group had committed at one moment.
 #[derive(Clone, Debug)]
 pub struct Commit {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The message with which a host takes a partition.
-const ASSIGNED: &str = "Partition assigned.";
+pub(crate) const ASSIGNED: &str = "Partition assigned.";
 /// The message with which a host lets a partition go.
 const LET_GO: &str = "Partition let go.";
 

@@ -6,15 +6,22 @@ use crate::full_disk::FullDisk;
 use crate::journal::{Journal, now_ms};
 use crate::scene::Scene;
 use crate::schedule::{Fault, Kind};
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use millrace_bed::enrichment::Enrichment;
 use millrace_bed::host::{Host, millrace_binary};
 use millrace_services::wait_until;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a process may take until it can be asked to end.
 const ALIVE_MAX: Duration = Duration::from_secs(60);
+
+/// How long a host may take to come to the place where it is to die.
+const DEATH_MAX: Duration = Duration::from_secs(90);
+
+/// What a process ends with that aborts.
+const SIGABRT: i32 = 6;
 
 /// Exit code of a host that was told to end and did.
 const ENDED_IN_ORDER: Option<i32> = Some(0);
@@ -54,12 +61,8 @@ impl<'a> HostPlayer<'a> {
                     rest(fault);
                     self.launch(self.enrichment)?;
                 }
-                Kind::Kill => {
-                    self.kill()?;
-                    rest(fault);
-                    self.launch(self.enrichment)?;
-                }
-                Kind::Freeze => self.freeze(fault)?,
+                Kind::Kill => self.kill_for(Duration::from_millis(fault.lasts_ms))?,
+                Kind::Freeze => self.freeze_for(Duration::from_millis(fault.lasts_ms))?,
                 Kind::FillDisk => {
                     self.kill()?;
                     rest(fault);
@@ -82,10 +85,55 @@ impl<'a> HostPlayer<'a> {
         Ok(std::fs::read_to_string(self.folder.join("millrace.log"))?)
     }
 
+    /// The last lines of what its processes logged.
+    pub(crate) fn log_tail(&self) -> String {
+        self.host.as_ref().map_or_else(|| "it does not run".to_owned(), Host::log_tail)
+    }
+
     /// Ends it, and empties the disks that it filled.
     pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
         self.terminate()?;
         self.full_disks.drain(..).try_for_each(FullDisk::remove)
+    }
+
+    /// SIGTERM, the end, and a new start.
+    pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
+        self.terminate()?;
+        self.launch(self.enrichment)
+    }
+
+    /// SIGKILL, and a new start after a while.
+    pub(crate) fn kill_for(&mut self, away: Duration) -> anyhow::Result<()> {
+        self.kill()?;
+        std::thread::sleep(away);
+        self.launch(self.enrichment)
+    }
+
+    /// SIGSTOP, and SIGCONT after a while.
+    pub(crate) fn freeze_for(&mut self, lasts: Duration) -> anyhow::Result<()> {
+        let host = self.host.as_ref().with_context(|| format!("host {} does not run", self.number))?;
+        let from_ms = now_ms();
+        host.signal("STOP")?;
+        std::thread::sleep(lasts);
+        host.signal("CONT")?;
+        self.journal.stood_still(Who::Host(self.number), from_ms);
+        Ok(())
+    }
+
+    /// Ends in order, and starts to die at a place on the way of records (`PLACE:TIME`). Returns when it is dead.
+    pub(crate) fn die_at(&mut self, at: &str) -> anyhow::Result<()> {
+        self.terminate()?;
+        let arguments = ["--die-at", at];
+        let host = Host::start_with(&millrace_binary()?, &self.folder, &self.enrichment.yaml(), &arguments)?;
+        let status = host.wait_end(DEATH_MAX)?;
+        self.journal.ended(self.number, now_ms());
+        ensure!(status.signal() == Some(SIGABRT), "host {} ended with {status}:\n{}", self.number, self.log()?);
+        Ok(())
+    }
+
+    /// Starts one that is dead.
+    pub(crate) fn start_again(&mut self) -> anyhow::Result<()> {
+        self.launch(self.enrichment)
     }
 
     /// Starts a process, and waits until it listens to signals.
@@ -110,16 +158,6 @@ impl<'a> HostPlayer<'a> {
         let host = self.running()?;
         self.journal.ended(self.number, now_ms());
         host.kill()
-    }
-
-    fn freeze(&mut self, fault: Fault) -> anyhow::Result<()> {
-        let Some(host) = &self.host else { bail!("host {} does not run", self.number) };
-        let from_ms = now_ms();
-        host.signal("STOP")?;
-        rest(fault);
-        host.signal("CONT")?;
-        self.journal.stood_still(Who::Host(self.number), from_ms);
-        Ok(())
     }
 
     /// The configuration with a plugin cache on a disk that is full.

@@ -72,20 +72,20 @@ pub fn run(scene: &Scene, schedule: &Schedule) -> anyhow::Result<Report> {
     });
     match outcome {
         Ok((faults, verdict @ Ok(_))) => Ok(Report { verdict, faults, kept: None }),
-        Ok((faults, verdict)) => Ok(Report { verdict, faults, kept: Some(keep(folder, &name)?) }),
+        Ok((faults, verdict)) => Ok(Report { verdict, faults, kept: Some(keep(folder.path(), &name)?) }),
         Err(error) => {
-            let kept = keep(folder, &name)?;
+            let kept = keep(folder.path(), &name)?;
             Err(error.context(format!("seed {}; its logs are in {}", schedule.seed, kept.display())))
         }
     }
 }
 
 /// Moves a run's folder to where it outlives the process.
-fn keep(folder: tempfile::TempDir, name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn keep(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let kept = millrace_bed::host::root().join("target/chaos").join(name);
     std::fs::create_dir_all(&kept)?;
     for host in 0..HOSTS {
-        let log = host_folder(folder.path(), host).join("millrace.log");
+        let log = host_folder(folder, host).join("millrace.log");
         if log.exists() {
             std::fs::copy(log, kept.join(format!("host-{host}.log")))?;
         }
@@ -93,7 +93,7 @@ fn keep(folder: tempfile::TempDir, name: &str) -> anyhow::Result<PathBuf> {
     Ok(kept)
 }
 
-fn host_folder(folder: &Path, host: usize) -> PathBuf {
+pub(crate) fn host_folder(folder: &Path, host: usize) -> PathBuf {
     folder.join(format!("host-{host}"))
 }
 
@@ -212,18 +212,16 @@ fn gather(
     })
 }
 
-fn input(record: &Record) -> anyhow::Result<Input> {
+pub(crate) fn input(record: &Record) -> anyhow::Result<Input> {
     let source = Source { partition: record.source.partition, offset: record.offset };
     Ok(Input { source, key: record.key.as_deref().context("an input without key")?.to_vec() })
 }
 
-fn output(record: &Record) -> anyhow::Result<Output> {
-    let header = record.headers.iter().find(|header| &*header.name == "millrace-src");
-    let source = header.and_then(|header| header.value.as_deref()).context("an output without its source")?;
+pub(crate) fn output(record: &Record) -> anyhow::Result<Output> {
     let event: serde_json::Value = serde_json::from_slice(record.value.as_deref().context("a tombstone")?)?;
     let id = event.pointer("/meta/id").and_then(serde_json::Value::as_str).context("an output without id")?;
     Ok(Output {
-        source: source_of(std::str::from_utf8(source)?)?,
+        source: source(record)?,
         key: record.key.as_deref().context("an output without key")?.to_vec(),
         id: id.to_owned(),
         partition: record.source.partition,
@@ -231,8 +229,11 @@ fn output(record: &Record) -> anyhow::Result<Output> {
     })
 }
 
-/// Reads `cluster/topic/partition/offset`.
-fn source_of(header: &str) -> anyhow::Result<Source> {
+/// The event that an output came of: its header says `cluster/topic/partition/offset`.
+pub(crate) fn source(output: &Record) -> anyhow::Result<Source> {
+    let header = output.headers.iter().find(|header| &*header.name == "millrace-src");
+    let header = header.and_then(|header| header.value.as_deref()).context("an output without its source")?;
+    let header = std::str::from_utf8(header)?;
     let mut parts = header.rsplit('/');
     let mut number = || parts.next().with_context(|| format!("{header} names no record"));
     let (offset, partition) = (number()?.parse()?, number()?.parse()?);

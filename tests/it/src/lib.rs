@@ -101,6 +101,14 @@ impl Stage {
         Host::start(&millrace_binary()?, self.folder.path(), &self.enrichment.yaml())
     }
 
+    /// Starts the host, to die at a place on the way of its records: `PLACE:TIME`.
+    pub fn start_to_die(&self, at: &str) -> anyhow::Result<Host> {
+        let arguments = ["--die-at", at];
+        let mut host = Host::start_with(&millrace_binary()?, self.folder.path(), &self.enrichment.yaml(), &arguments)?;
+        host.wait_ready()?;
+        Ok(host)
+    }
+
     /// Starts another host of the same group, with the same configuration and a folder of its own.
     pub fn start_beside(&self, folder: &str) -> anyhow::Result<Host> {
         let folder = self.folder.path().join(folder);

@@ -20,7 +20,7 @@ use crate::child::{Service, wait_until};
 use crate::place::{self, RunFolder};
 pub use certificates::Certificates;
 pub use distribution::Distribution;
-pub use wire::Topic;
+pub use wire::{Coordinated, Topic};
 
 /// A broker starts in 1-3 s on an idle machine; this is for one that compiles at the same time.
 const START_DEADLINE: Duration = Duration::from_secs(90);
@@ -199,6 +199,40 @@ impl Kafka {
         })
     }
 
+    /// The cluster's own id.
+    #[must_use]
+    pub fn cluster_id(&self) -> String {
+        cluster_id(self.folder.path())
+    }
+
+    /// The broker that leads a partition now.
+    ///
+    /// # Errors
+    /// When none does, or no broker answers.
+    pub fn leader(&self, topic: &str, partition: i32) -> anyhow::Result<usize> {
+        let cluster = wire::cluster(self.a_running_broker()?)?;
+        let node = cluster.leader(topic, partition).with_context(|| format!("nobody leads {topic}/{partition}"))?;
+        broker_of(node)
+    }
+
+    /// The broker that looks after a group or a transactional producer now.
+    ///
+    /// # Errors
+    /// When none does, or no broker answers.
+    pub fn coordinator(&self, of: Coordinated<'_>) -> anyhow::Result<usize> {
+        broker_of(wire::coordinator(self.a_running_broker()?, of)?)
+    }
+
+    /// Waits until every replica of every partition has caught up: only then may a broker be lost without the others
+    /// standing still.
+    ///
+    /// # Errors
+    /// When that takes longer than `patience`.
+    pub fn wait_in_sync(&self, patience: Duration) -> anyhow::Result<()> {
+        let address = self.a_running_broker()?;
+        wait_until("replicas in sync", patience, || wire::cluster(address).is_ok_and(|now| now.is_in_sync()))
+    }
+
     /// Kills a broker (SIGKILL), as a lost machine would end.
     ///
     /// # Errors
@@ -308,6 +342,11 @@ impl Kafka {
         let running = self.brokers.iter().find(|broker| broker.service.is_some());
         running.map(|broker| broker.ports.address()).context("no broker runs")
     }
+}
+
+/// Nodes are numbered from 1.
+fn broker_of(node: i32) -> anyhow::Result<usize> {
+    usize::try_from(node - 1).with_context(|| format!("node {node} is none of this cluster"))
 }
 
 /// A cluster id of its own for each cluster: 22 characters of base64, made from the run folder's arbitrary name.

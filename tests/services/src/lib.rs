@@ -15,7 +15,8 @@ mod place;
 
 pub use child::{guarded, wait_until};
 pub use kafka::{
-    Broker, Certificates, Distribution as KafkaDistribution, Kafka, KafkaOptions, Listener, Purpose, ScramUser, Topic,
+    Broker, Certificates, Coordinated, Distribution as KafkaDistribution, Kafka, KafkaOptions, Listener, Purpose,
+    ScramUser, Topic,
 };
 pub use mediawiki::{
     Credentials, Hidden, ImportedPage, ImportedRevision, MediaWiki, MediaWikiOptions, Revision,

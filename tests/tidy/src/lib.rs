@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod faults;
 pub mod layers;
 pub mod pairs;
 pub mod sources;
@@ -42,6 +43,7 @@ pub fn breaches(root: &Path) -> Result<Vec<Breach>, String> {
     found.extend(wit::check(&files));
     found.extend(pairs::check(&files));
     found.extend(troubles::check(&files));
+    found.extend(faults::check(&files));
     found.sort();
     Ok(found)
 }

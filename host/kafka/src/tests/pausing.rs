@@ -137,6 +137,28 @@ async fn a_consumer_that_is_held_for_long_is_paused_and_serves_its_group() {
 }
 
 #[tokio::test]
+async fn a_partition_that_went_while_it_was_paused_runs_when_it_comes_back() {
+    let (_cluster, config) = cluster("t", 2);
+    let mut source = Source::of(&config, "t");
+    assert_eq!(source.assigned().await.len(), 2);
+    source.consumer.pause(&[partition("t", 0), partition("t", 1)]);
+    while source.consumer.totals().pauses < 2 {
+        tokio::task::yield_now().await;
+    }
+    let mut second = Source::of(&config, "t");
+    let SourceEvent::Revoked { partitions, done } = source.next_untroubled().await else { panic!("expected a revoke") };
+    done.acknowledge();
+    second.assigned().await;
+    second.stop().await;
+    let back = source.assigned().await;
+    let gone = partitions.first().unwrap();
+    assert!(back.iter().any(|assignment| assignment.partition == *gone), "{gone} is not among {back:?}");
+    fill(&config, "t", gone.partition, 1, 100);
+    assert_eq!(source.records(1).await[0].source, *gone);
+    source.stop().await;
+}
+
+#[tokio::test]
 async fn a_pipeline_that_takes_nothing_loses_nothing_and_is_counted() {
     let (_cluster, config) = cluster("t", 1);
     fill(&config, "t", 0, 200, 100);

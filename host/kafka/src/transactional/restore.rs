@@ -7,6 +7,7 @@ use crate::context::LogContext;
 use crate::delivery::DeliveryEvent;
 use crate::error::KafkaError;
 use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::watermarks::watermarks;
 use millrace_flow::state::StateStore;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -52,7 +53,7 @@ impl Owner {
                 ),
             });
         }
-        let (low, high) = client.fetch_watermarks(topic, number, ASK_TIMEOUT).map_err(failed)?;
+        let (low, high) = watermarks(&client, topic, number, ASK_TIMEOUT).map_err(failed)?;
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, number, Offset::Offset(low)).map_err(failed)?;
         let mut restore = Restore::new(self, changelog, high);

@@ -57,6 +57,23 @@ pub enum Breach {
         /// How old its output was at the nearest loss of the partition, standstills aside; none: there was no loss.
         age_ms: Option<i64>,
     },
+    /// Readers of committed records see two outputs of an event.
+    SeenTwice(Source),
+    /// A reader that went along saw another event at this place of an output partition than is there now, or one where
+    /// there is none.
+    Flickered {
+        /// The output partition.
+        partition: i32,
+        /// The place among its committed records, from 0.
+        place: usize,
+    },
+    /// A reader that went along did not see the committed records of an output partition from this place on.
+    Unseen {
+        /// The output partition.
+        partition: i32,
+        /// The place among its committed records, from 0.
+        place: usize,
+    },
 }
 
 impl fmt::Display for Breach {
@@ -79,6 +96,13 @@ impl fmt::Display for Breach {
                 f,
                 "{source} came at {first_ms} and again at {again_ms}; its age at the nearest loss: {age_ms:?} ms"
             ),
+            Self::SeenTwice(source) => write!(f, "{source} has two committed outputs"),
+            Self::Flickered { partition, place } => {
+                write!(f, "committed record {place} of output partition {partition} was seen as another one before")
+            }
+            Self::Unseen { partition, place } => {
+                write!(f, "from record {place} on, output partition {partition} was not seen by who read along")
+            }
         }
     }
 }

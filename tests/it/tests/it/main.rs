@@ -18,6 +18,7 @@ mod consume;
 mod contained;
 mod contract;
 mod crashing;
+mod deaths;
 mod declared;
 mod drain;
 mod enrichment;

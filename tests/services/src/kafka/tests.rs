@@ -43,7 +43,17 @@ fn secured_broker_listens_on_every_listener() {
 fn three_brokers_lose_one_and_get_it_back() {
     let mut kafka = Kafka::start(KafkaOptions { brokers: 3, ..KafkaOptions::default() }).unwrap();
     kafka.create_topic("replicated", 4, &[]).unwrap();
-    kafka.kill(2).unwrap();
+    kafka.wait_in_sync(START_DEADLINE).unwrap();
+    let leader = kafka.leader("replicated", 0).unwrap();
+    kafka.kill(leader).unwrap();
     assert!(kafka.brokers().iter().filter_map(Broker::process_id).count() == 2);
-    kafka.restart(2).unwrap();
+    let is_led_by_another = || kafka.leader("replicated", 0).is_ok_and(|now| now != leader);
+    wait_until("another leader", START_DEADLINE, is_led_by_another).unwrap();
+    kafka.restart(leader).unwrap();
+    kafka.wait_in_sync(START_DEADLINE).unwrap();
+    assert!(kafka.leader("replicated", 4).unwrap_err().to_string().contains("nobody leads"));
+    // A new coordinator's own topic is made when somebody first asks for one.
+    for of in [Coordinated::Group("some"), Coordinated::Producer("some")] {
+        wait_until("a coordinator", START_DEADLINE, || kafka.coordinator(of).is_ok_and(|broker| broker < 3)).unwrap();
+    }
 }

@@ -1,5 +1,5 @@
-//! The three requests of Kafka's protocol that running a cluster takes, spoken by hand: Metadata (version 1), CreateTopics
-//! (version 2) and CreatePartitions (version 1). All are answered by every Kafka from 2.0 to today's.
+//! The few requests of Kafka's protocol that running a cluster takes, spoken by hand: Metadata (version 1), CreateTopics
+//! (version 2), CreatePartitions and FindCoordinator (version 1). All are answered by every Kafka from 2.0 to today's.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 const METADATA: (i16, i16) = (3, 1);
+const FIND_COORDINATOR: (i16, i16) = (10, 1);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
 const CREATE_PARTITIONS: (i16, i16) = (37, 1);
 
@@ -50,15 +51,36 @@ pub(super) struct Cluster {
 #[derive(Debug)]
 struct TopicState {
     name: String,
-    partitions: i32,
+    partitions: Vec<PartitionState>,
     /// Whether every partition has a leader that is there.
     is_led: bool,
+    /// Whether every replica has caught up.
+    is_in_sync: bool,
+}
+
+#[derive(Debug)]
+struct PartitionState {
+    number: i32,
+    /// The node that leads it; below 0: none.
+    leader: i32,
 }
 
 impl Cluster {
     /// Whether every partition has a leader that is there.
     pub(super) fn is_all_led(&self) -> bool {
         self.topics.iter().all(|topic| topic.is_led)
+    }
+
+    /// Whether every replica of every partition has caught up.
+    pub(super) fn is_in_sync(&self) -> bool {
+        self.topics.iter().all(|topic| topic.is_led && topic.is_in_sync)
+    }
+
+    /// The node that leads a partition.
+    pub(super) fn leader(&self, topic: &str, partition: i32) -> Option<i32> {
+        let topic = self.topics.iter().find(|found| found.name == topic)?;
+        let partition = topic.partitions.iter().find(|found| found.number == partition)?;
+        (partition.leader >= 0).then_some(partition.leader)
     }
 
     /// Whether all of `topics` are known and led.
@@ -68,7 +90,9 @@ impl Cluster {
 
     /// Whether so many partitions of a topic are known and led.
     pub(super) fn has_led(&self, topic: &str, partitions: i32) -> bool {
-        self.topics.iter().any(|known| known.is_led && known.name == topic && known.partitions >= partitions)
+        self.topics.iter().any(|known| {
+            known.is_led && known.name == topic && known.partitions.len() >= usize::try_from(partitions).unwrap_or(0)
+        })
     }
 }
 
@@ -96,18 +120,44 @@ fn topic_state(answer: &mut Answer<'_>) -> anyhow::Result<TopicState> {
     let mut is_led = answer.i16()? == 0;
     let name = answer.text()?;
     let _is_internal = answer.take(1)?;
-    let partitions = answer.i32()?;
-    for _ in 0..partitions {
+    let (mut partitions, mut is_in_sync) = (Vec::new(), true);
+    for _ in 0..answer.i32()? {
         let error = answer.i16()?;
-        let (_partition, leader) = (answer.i32()?, answer.i32()?);
+        let (number, leader) = (answer.i32()?, answer.i32()?);
         is_led &= error == 0 && leader >= 0;
-        for _replicas_then_in_sync in 0..2 {
-            for _ in 0..answer.i32()? {
-                answer.i32()?;
-            }
-        }
+        let (replicas, in_sync) = (answer.skip_i32s()?, answer.skip_i32s()?);
+        is_in_sync &= replicas == in_sync;
+        partitions.push(PartitionState { number, leader });
     }
-    Ok(TopicState { name, partitions, is_led })
+    Ok(TopicState { name, partitions, is_led, is_in_sync })
+}
+
+/// Whom a coordinator looks after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coordinated<'a> {
+    /// A consumer group, by its name.
+    Group(&'a str),
+    /// A transactional producer, by its id.
+    Producer(&'a str),
+}
+
+/// The node that is the coordinator now, as the broker at `address` says.
+pub(super) fn coordinator(address: SocketAddr, of: Coordinated<'_>) -> anyhow::Result<i32> {
+    let (name, kind) = match of {
+        Coordinated::Group(name) => (name, 0),
+        Coordinated::Producer(name) => (name, 1),
+    };
+    let mut request = Request::new(FIND_COORDINATOR);
+    request.text(name);
+    request.bytes.push(kind);
+    let answer = request.ask(address)?;
+    let mut answer = Answer(&answer);
+    answer.i32().context("no throttle time")?;
+    let (error, message, node) = (answer.i16()?, answer.text()?, answer.i32()?);
+    if error != 0 {
+        bail!("Kafka names no coordinator of {name}: {message} (error {error})");
+    }
+    Ok(node)
 }
 
 /// Makes the topics; an error of Kafka's about any of them is an error here.
@@ -227,6 +277,15 @@ impl<'a> Answer<'a> {
 
     fn i32(&mut self) -> anyhow::Result<i32> {
         Ok(i32::from_be_bytes(self.take(4)?.try_into()?))
+    }
+
+    /// Passes over a list of numbers, and answers how many there were.
+    fn skip_i32s(&mut self) -> anyhow::Result<i32> {
+        let count = self.i32()?;
+        for _ in 0..count {
+            self.i32()?;
+        }
+        Ok(count)
     }
 
     /// A text, or an empty one for null (length -1).
