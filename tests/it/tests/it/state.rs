@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const KEYS: u64 = 40;
-const EVENTS: u64 = 2_400;
+const EVENTS: u64 = 1_600;
 const TIME_MS: i64 = 1_760_000_000_000;
 
-/// A pipeline with state, in transactions of four events each, so that kills come in the middle of something.
+/// A pipeline with state, in transactions of few events each, so that kills come in the middle of something.
 fn stage(name: &str, plugin: &str, stores: &[&'static str], partitions: i32) -> anyhow::Result<Stage> {
     let mut stage = Stage::set_exactly_once(name, plugin, partitions, Duration::ZERO)?;
     let topic = format!("{name}.state");
@@ -23,7 +23,7 @@ fn stage(name: &str, plugin: &str, stores: &[&'static str], partitions: i32) -> 
     stage.enrichment.state = Some((stores.to_vec(), topic));
     (stage.enrichment.names, stage.enrichment.schema) = (("in", "out"), ANY_SCHEMA);
     stage.enrichment.key = "{ page_id: /page_id }".to_owned();
-    stage.enrichment.limits = vec!["open_offsets: 4".to_owned(), "commit_interval: 50 ms".to_owned()];
+    stage.enrichment.limits = vec!["open_offsets: 8".to_owned(), "commit_interval: 50 ms".to_owned()];
     Ok(stage)
 }
 
