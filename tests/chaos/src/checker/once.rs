@@ -133,7 +133,8 @@ mod tests {
             run.outputs.remove(3);
             seen.remove(3);
         };
-        check(gone, &[Breach::Lost(at(3)), Breach::CommittedTooEarly(at(3))]);
+        let overtaken = Breach::OutOfOrder { first: at(5), earlier: at(3) };
+        check(gone, &[Breach::Lost(at(3)), overtaken, Breach::CommittedTooEarly(at(3))]);
     }
 
     #[test]
