@@ -1,4 +1,4 @@
-"""Does what the field `do` of an event says: whatever goes wrong in Python, and whatever its runtime asks of WASI.
+"""Does what the field `do` of an event says: whatever goes wrong in Python, what its runtime asks of WASI, and state.
 
 For the host's tests; no plugin to learn from.
 """
@@ -11,9 +11,11 @@ import time
 import uuid
 from datetime import datetime
 
-from millrace import Event, Input, MediaWiki, Outcome, Output, Plugin
+from millrace import Event, Input, MediaWiki, Outcome, Output, Plugin, Timer
 
-plugin: Plugin[None] = Plugin("python-probe", "0.1.0", inputs={"in": Input()}, outputs={"out": Output()})
+plugin: Plugin[None] = Plugin(
+    "python-probe", "0.1.0", inputs={"in": Input()}, outputs={"out": Output()}, stores=["counts"]
+)
 
 
 def deeper(levels: int) -> int:
@@ -53,4 +55,23 @@ async def enrich(event: Event, _wiki: MediaWiki) -> Outcome:
         case "loop":
             while True:
                 pass
+        case "count":
+            counts = event.state("counts")
+            seen = (counts.get_json("seen", int) or 0) + 1
+            counts.put_json("seen", seen)
+            event.set_timer("late", "event", 5)
+            event.clear_timer("late", "event")
+            event.set_timer("quiet", "wall", 7)
+            return Outcome.skip(f"{seen}")
+        case "another store":
+            event.state("other").get("seen")
     return Outcome.skip("reason")
+
+
+@plugin.on_timer
+async def on_timer(timer: Timer, _wiki: MediaWiki) -> Outcome:
+    """Say what was counted, and forget it."""
+    counts = timer.state("counts")
+    seen = counts.get_json("seen")
+    counts.delete("seen")
+    return Outcome.skip(f"{timer.key.decode()} {timer.name} {timer.clock} {timer.due_ms} {seen}")

@@ -9,6 +9,7 @@ mod languages;
 mod process;
 mod report;
 mod run;
+mod scale;
 mod scenario;
 
 use crate::step::execute;

@@ -42,7 +42,7 @@ enum Command {
     /// Build plugins as components: those of guests/, or those of a folder anywhere.
     Guests(guests::GuestsArgs),
     /// Seeded simulations of the delivery rules.
-    Sim,
+    Sim(millrace_sim::command::SimArgs),
     /// Real services under kills and outages.
     Chaos(chaos::ChaosArgs),
 }
@@ -54,9 +54,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Lint => lint::run(),
         Command::Guests(args) => guests::run(args),
-        Command::Sim => {
-            Err(anyhow::anyhow!("there are no simulations yet; the delivery rules are property-tested by ./x test"))
-        }
+        Command::Sim(args) => millrace_sim::command::execute(&args, &mut std::io::stdout().lock()),
         Command::Chaos(args) => chaos::run(args),
     };
     match outcome {

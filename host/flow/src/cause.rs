@@ -43,6 +43,8 @@ pub enum Cause {
     TooLarge,
     /// The event does not say that it is of its stream's schema.
     SchemaUnfit,
+    /// The record has no key, and the pipeline keeps state by key.
+    NoKey,
     /// A lookup failed for this event alone, and the plugin could not go on without its answer.
     Lookup(LookupErrorKind),
     /// A lookup's target is out: its breaker is open.
@@ -63,6 +65,10 @@ pub enum Cause {
     OutputInvalid,
     /// An emitted event is larger than its stream takes.
     OutputTooLarge,
+    /// What the event writes to the state of its key does not fit any more.
+    StateFull,
+    /// The host died each time that this event was in its hands, the last time with no other event beside it.
+    HostDied,
     /// Kafka does not take the outputs.
     Delivery,
     /// The plugin said `fail`.
@@ -113,9 +119,12 @@ impl Cause {
             Self::SchemaUnfit => ("never", "`millrace_events_failed_total` and `millrace_events_unfit_total`"),
             Self::Decode
             | Self::TooLarge
+            | Self::NoKey
             | Self::Lookup(_)
             | Self::Deadline
             | Self::OutputInvalid
+            | Self::StateFull
+            | Self::HostDied
             | Self::PluginFail(_) => ("never", FAILED),
         };
         Rule { error_type, remedy, tried, counted }
@@ -131,10 +140,11 @@ impl Cause {
             LookupErrorKind::Unavailable,
             LookupErrorKind::Invalid,
         ];
-        let mut all = vec![Self::Decode, Self::TooLarge, Self::SchemaUnfit];
+        let mut all = vec![Self::Decode, Self::TooLarge, Self::SchemaUnfit, Self::NoKey];
         all.extend(lookups.map(Self::Lookup));
         all.extend([Self::LookupOutage, Self::PluginTrap, Self::PluginTimeout, Self::PluginMemory, Self::PluginRule]);
-        all.extend([Self::PluginStalled, Self::Deadline, Self::OutputInvalid, Self::OutputTooLarge, Self::Delivery]);
+        all.extend([Self::PluginStalled, Self::Deadline, Self::OutputInvalid, Self::OutputTooLarge, Self::StateFull]);
+        all.extend([Self::HostDied, Self::Delivery]);
         all.extend([Self::PluginFail(own()), Self::PluginRetry(own()), Self::RetriesExhausted(own())]);
         all
     }
@@ -146,6 +156,7 @@ impl Cause {
             Self::Decode => ("decode", ErrorEvent),
             Self::TooLarge => ("too_large", ErrorEvent),
             Self::SchemaUnfit => ("schema_unfit", ErrorEvent),
+            Self::NoKey => ("no_key", ErrorEvent),
             Self::Lookup(LookupErrorKind::Missing) => ("not_found", ErrorEvent),
             Self::Lookup(LookupErrorKind::Denied) => ("lookup_denied", ErrorEvent),
             Self::Lookup(LookupErrorKind::TooLarge) => ("lookup_too_large", ErrorEvent),
@@ -160,6 +171,8 @@ impl Cause {
             Self::Deadline => ("deadline", ErrorEvent),
             Self::OutputInvalid => ("output_invalid", ErrorEvent),
             Self::OutputTooLarge => ("output_too_large", ErrorEvent),
+            Self::StateFull => ("state_full", ErrorEvent),
+            Self::HostDied => ("host_died", ErrorEvent),
             Self::Delivery => ("delivery", Wait),
             Self::PluginFail(word) => (word.as_str(), ErrorEvent),
             Self::PluginRetry(word) => (word.as_str(), Retry),

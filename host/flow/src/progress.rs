@@ -2,6 +2,8 @@
 //! base64url, the versions as `<digest>` and `.<from>.<digest>` for each later one. Where no version is known the text
 //! is `1.<prefix>.<serial>.<set>`. What moves it on is the ledger's business; where it is kept is not known here.
 
+mod adjusted;
+
 use crate::boundaries::{Boundaries, VERSIONS_MAX};
 use crate::sparse_set::SparseSet;
 use base64::Engine;

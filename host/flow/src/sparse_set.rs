@@ -1,7 +1,7 @@
 //! The sparse set: settled offsets above a prefix, in blocks of 256, and the bytes that it is written as.
 //! Which offsets are in it is the ledger's business; the text around the bytes is `progress`'s.
 
-use crate::bits::{Bits, above_prefix, bit_of, block_of, offset_at};
+use crate::bits::{Bits, above_prefix, bit_of, block_of, from_offset, offset_at};
 use std::collections::BTreeMap;
 
 /// More positions than this are written as 32 bytes of bits instead of a list of one byte each.
@@ -18,6 +18,10 @@ const RUN: u8 = 64;
 const RUN_SHORT_MAX: u64 = 63;
 /// First byte of a longer run: its length follows as a varint (seven bits a byte, lowest first).
 const RUN_LONG: u8 = 128;
+
+/// So many blocks in which nothing is settled are put between the set and an offset that joins it: more of them make a
+/// text, of one byte each, that nothing takes.
+const BLOCKS_ADDED_MAX: i64 = 1 << 16;
 
 /// Settled offsets above a prefix. It holds memory in proportion to its blocks that are partly settled, not to its span.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +45,63 @@ impl SparseSet {
         let number = block_of(offset);
         let known = self.first <= number && number < self.end;
         known && self.blocks.get(&number).is_none_or(|bits| bits.has(bit_of(offset)))
+    }
+
+    /// How many offsets above `prefix` and below `end` are in the set, which is that of `prefix`.
+    pub(crate) fn count_below(&self, prefix: i64, end: i64) -> u64 {
+        let end = end.min(offset_at(self.end, 0));
+        if self.is_empty() || end <= prefix {
+            return 0;
+        }
+        let unsettled = |number: i64, bits: Bits| !bits & above_prefix(number, prefix) & !from_offset(number, end);
+        let blocks = self.blocks.range(..=block_of(end));
+        let absent: u64 = blocks.map(|(number, bits)| unsettled(*number, *bits).count() as u64).sum();
+        (prefix + 1).abs_diff(end) - absent
+    }
+
+    /// The first offset from `offset` on that is not in the set.
+    pub(crate) fn first_absent(&self, offset: i64) -> i64 {
+        let (mut number, mut from) = (block_of(offset), bit_of(offset));
+        while self.first <= number && number < self.end {
+            let absent = self.blocks.get(&number).map_or(Bits::NONE, |bits| !*bits);
+            if let Some(at) = (absent & Bits::at_and_above(from)).lowest() {
+                return offset_at(number, at);
+            }
+            (number, from) = (number + 1, 0);
+        }
+        offset_at(number, from)
+    }
+
+    /// The part of the set above another prefix, further up than its own.
+    pub(crate) fn above(&self, prefix: i64) -> Self {
+        let first = block_of(prefix);
+        if self.is_empty() || self.end <= first {
+            return Self::default();
+        }
+        let mut above =
+            Self { first, end: self.end, blocks: self.blocks.range(first..).map(|(n, b)| (*n, *b)).collect() };
+        let bits = above.blocks.get(&first).copied().unwrap_or(Bits::ALL) & above_prefix(first, prefix);
+        above.blocks.insert(first, bits);
+        above.trim()
+    }
+
+    /// The set of `prefix` with `offset` in it too. None: it lies too far above.
+    pub(crate) fn with(&self, prefix: i64, offset: i64) -> Option<Self> {
+        let mut with = if self.is_empty() { Self::from_block(block_of(prefix)) } else { self.clone() };
+        let number = block_of(offset);
+        if number - with.end > BLOCKS_ADDED_MAX {
+            return None;
+        }
+        while with.end <= number {
+            with.push(Bits::NONE);
+        }
+        if let Some(bits) = with.blocks.get_mut(&number) {
+            bits.set(bit_of(offset));
+            if *bits == Bits::ALL {
+                with.blocks.remove(&number);
+            }
+        }
+        Some(with)
     }
 
     /// A set that `push` and `push_run` fill from block `first` on.

@@ -127,7 +127,7 @@ impl Poller {
 
     /// Whether the group takes a commit of ours. What is committed is what was committed.
     fn is_member(&self, found: &Assignment) -> bool {
-        let Assignment { partition, progress, start } = found;
+        let Assignment { partition, progress, start, .. } = found;
         let mut list = TopicPartitionList::with_capacity(1);
         let mut element = list.add_partition(&partition.topic, partition.partition);
         if element.set_offset(Offset::Offset(*start)).is_err() {

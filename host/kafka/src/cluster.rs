@@ -4,13 +4,17 @@
 use crate::config::ClusterConfig;
 use crate::context::{LogContext, lock};
 use crate::error::KafkaError;
+use crate::raw::{self, Entry};
 use crate::wake;
+use crate::watermarks::watermarks;
+use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigEntry, ResourceSpecifier};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
 use rdkafka::metadata::MetadataTopic;
+use rdkafka::topic_partition_list::Offset;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -139,8 +143,31 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::brokers`], and a partition that does not exist.
     pub fn offsets(&self, topic: &str, partition: i32, deadline_ms: u64) -> Result<(i64, i64), KafkaError> {
-        let marks = self.client.fetch_watermarks(topic, partition, Duration::from_millis(deadline_ms));
+        let marks = watermarks(&self.client, topic, partition, Duration::from_millis(deadline_ms));
         marks.map_err(|error| KafkaError::native(format!("looking at {topic}/{partition}"), &error))
+    }
+
+    /// The first offset of a partition whose record is of that time (in ms since 1970) or later; none: there is no such
+    /// record yet.
+    ///
+    /// # Errors
+    /// As [`Cluster::offsets`].
+    pub fn offset_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        time_ms: i64,
+        deadline_ms: u64,
+    ) -> Result<Option<i64>, KafkaError> {
+        let what = || format!("looking for a time in {topic}/{partition}");
+        let mut times = TopicPartitionList::new();
+        let added = times.add_partition_offset(topic, partition, Offset::Offset(time_ms));
+        let found = added.and_then(|()| self.client.offsets_for_times(times, Duration::from_millis(deadline_ms)));
+        let found = found.map_err(|error| KafkaError::native(what(), &error))?;
+        match raw::entries(&found).into_iter().next() {
+            Some(Entry { error: Some(code), .. }) => Err(KafkaError::code(what(), code, None)),
+            entry => Ok(entry.map(|entry| entry.offset).filter(|offset| *offset >= 0)),
+        }
     }
 
     /// The topic's `max.message.bytes`: the largest batch, compressed, that it takes. None where the cluster does not

@@ -30,6 +30,10 @@ pub struct ClusterConfig {
     pub security: Security,
     /// The name under which brokers log us and count quotas.
     pub client_id: String,
+    /// Who we are in our consumer groups, whatever process we are (static membership, KIP-345): a restart within the
+    /// session timeout moves no partition. No two members of a group may have the same; none: a new member with every
+    /// start.
+    pub instance_id: Option<String>,
     /// Further librdkafka settings; those that the guarantees rest on are refused.
     pub overrides: BTreeMap<String, String>,
 }
@@ -41,6 +45,7 @@ impl ClusterConfig {
             brokers: brokers.into(),
             security: Security::Plain,
             client_id: "millrace".to_owned(),
+            instance_id: None,
             overrides: BTreeMap::new(),
         }
     }
@@ -198,6 +203,9 @@ impl ConsumerConfig {
             .set("queued.min.messages", PREFETCH_RECORDS.to_string())
             .set("queued.max.messages.kbytes", PREFETCH_KIB.to_string())
             .set("statistics.interval.ms", self.statistics_interval_ms.to_string());
+        if let Some(instance_id) = &self.cluster.instance_id {
+            client.set("group.instance.id", instance_id);
+        }
         self.cluster.apply_overrides(&mut client)?;
         Ok(client)
     }
@@ -306,7 +314,7 @@ const PROTECTED: &[(&str, &str)] = &[
     ("client.id", "the client's name has a setting of its own"),
     ("group.id", "the group has a setting of its own"),
     ("group.protocol", "rebalancing is written for the classic protocol"),
-    ("group.instance.id", "rebalancing is written for dynamic members"),
+    ("group.instance.id", "it has a setting of its own, `instance_id`"),
     ("partition.assignment.strategy", "the kind of pipeline decides how partitions move"),
     ("enable.auto.commit", "progress is committed only when it is settled"),
     ("enable.auto.offset.store", "progress is committed only when it is settled"),

@@ -13,6 +13,7 @@ use crate::poller::Poller;
 use crate::statistics::ClientStatistics;
 use crate::transactional::Transactions;
 use millrace_flow::record::{Record, TopicPartition};
+use millrace_flow::state::StateStore;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::Consumer as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,7 @@ pub struct CommittedProgress {
 }
 
 /// A partition that is ours from now on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Assignment {
     /// The partition.
     pub partition: TopicPartition,
@@ -40,6 +41,8 @@ pub struct Assignment {
     pub progress: CommittedProgress,
     /// The offset at which fetching begins: the committed one, else the configured start, as a number.
     pub start: i64,
+    /// The state that was kept with its progress, where the pipeline has any.
+    pub state: Option<Box<StateStore>>,
 }
 
 /// What comes out of a consumer, in this order and over one channel.

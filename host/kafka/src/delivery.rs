@@ -10,7 +10,7 @@ use crate::consumer::Consumer;
 use crate::error::KafkaError;
 use crate::flight::{Flight, Manifest, Shipment, ShippingContext, Stash};
 use crate::statistics::ClientStatistics;
-use crate::transactional::TransactionEvent;
+use crate::transactional::{Restoring, TransactionEvent};
 use millrace_flow::record::OutputRecord;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
@@ -68,6 +68,8 @@ pub enum DeliveryEvent {
     },
     /// What became of a transaction, in exactly-once.
     Transaction(TransactionEvent),
+    /// The state of a partition is being restored; told every second or so.
+    Restoring(Restoring),
     /// The producer is unusable: a supervisor starts a new one. Units without a report count as not delivered.
     Fatal(KafkaError),
 }

@@ -93,6 +93,15 @@ pub enum KafkaError {
         /// Why.
         source: ProgressError,
     },
+    /// Another member of the group has the same instance id. Whoever joins again puts the other one out.
+    #[error(
+        "{what}: another host has the same `instance_id` and has taken this one's place in the group; give every host of \
+         a group an `instance_id` of its own, then start this one again"
+    )]
+    SameInstance {
+        /// What was tried.
+        what: String,
+    },
     /// The client is unusable from here on: a supervisor starts a new one.
     #[error("{what}: fatal: {message}")]
     Fatal {
@@ -117,6 +126,11 @@ impl KafkaError {
         matches!(self, Self::Transport { .. })
     }
 
+    /// True where only people can mend it: a topic to be created, an access right to be given.
+    pub(crate) fn is_for_people(&self) -> bool {
+        matches!(self, Self::TopicMissing { .. } | Self::Denied { .. })
+    }
+
     /// Classifies what librdkafka said about `what`.
     pub(crate) fn native(what: impl Into<String>, error: &Native) -> Self {
         let what = what.into();
@@ -126,8 +140,12 @@ impl KafkaError {
                 Self::Setting { key: key.clone(), message: description.clone() }
             }
             Native::ClientCreation(message) => Self::Start { message: message.clone() },
+            Native::MessageConsumptionFatal(Code::FencedInstanceId) => Self::SameInstance { what },
             Native::MessageConsumptionFatal(code) => Self::Fatal { what, message: code.to_string() },
+            Native::Transaction(error) if is_denial(error.code()) => Self::Denied { what, message: error.to_string() },
             Native::Transaction(error) if error.is_fatal() => Self::Fatal { what, message: error.to_string() },
+            // It goes on in librdkafka; whatever its last answer was, the next may be another.
+            Native::Transaction(error) if error.is_retriable() => Self::Transport { what, message: error.to_string() },
             Native::Subscription(message) | Native::Seek(message) | Native::PauseResume(message) => {
                 Self::Other { what, message: message.clone() }
             }
@@ -144,12 +162,7 @@ impl KafkaError {
         let message = reason.filter(|text| !text.is_empty()).unwrap_or_else(|| code.to_string());
         match code {
             Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => Self::TopicMissing { what },
-            Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::TransactionalIdAuthorizationFailed
-            | Code::SaslAuthenticationFailed
-            | Code::Authentication => Self::Denied { what, message },
+            _ if is_denial(code) => Self::Denied { what, message },
             Code::Fatal | Code::Fenced => Self::Fatal { what, message },
             _ if is_transport(code) => Self::Transport { what, message },
             _ => Self::Other { what, message },
@@ -157,7 +170,21 @@ impl KafkaError {
     }
 }
 
-/// True for codes that speak of the way to the broker, or of a broker or coordinator that is on the move.
+/// True for codes that say that we may not, or that nobody knows us.
+fn is_denial(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+            | Code::SaslAuthenticationFailed
+            | Code::Authentication
+    )
+}
+
+/// True for codes that speak of the way to the broker, or of a broker or coordinator that is on the move or at work on
+/// what was before.
 pub(crate) fn is_transport(code: Code) -> bool {
     matches!(
         code,
@@ -178,6 +205,8 @@ pub(crate) fn is_transport(code: Code) -> bool {
             | Code::NotLeaderForPartition
             | Code::NetworkException
             | Code::UnstableOffsetCommit
+            | Code::ConcurrentTransactions
+            | Code::KafkaStorageError
     )
 }
 

@@ -28,6 +28,8 @@ pub enum Failpoint {
     Committed,
     /// It is settled; the group has no copy yet.
     Settled,
+    /// A worker begins with the event at this offset: an event that kills whoever runs it.
+    Event(i64),
 }
 
 /// Every place, in the order of a record's way.
@@ -56,9 +58,13 @@ pub struct DieAt {
 impl FromStr for DieAt {
     type Err = String;
 
-    /// Reads `PLACE` or `PLACE:TIME`.
+    /// Reads `PLACE`, `PLACE:TIME` or `event:OFFSET`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, time) = text.split_once(':').unwrap_or((text, "1"));
+        if name == "event" {
+            let offset = time.parse().map_err(|_no_number| "an event is named by its offset")?;
+            return Ok(Self { place: Failpoint::Event(offset), time: 1 });
+        }
         let names = || FAILPOINTS.map(|(_, name)| name).join(", ");
         let place = FAILPOINTS.iter().find(|(_, known)| *known == name).map(|(place, _)| *place);
         let place = place.ok_or_else(|| format!("no such place; there are {}", names()))?;
@@ -80,6 +86,11 @@ pub fn pass(place: Failpoint) {
     if is_time(place) {
         std::process::abort();
     }
+}
+
+/// A worker begins with an event.
+pub fn pass_event(offset: i64) {
+    pass(Failpoint::Event(offset));
 }
 
 /// Calls `act`, and the process dies meanwhile if it is time for this place.
@@ -106,6 +117,7 @@ mod tests {
     #[test]
     fn a_place_is_named_with_the_time_at_which_it_kills() {
         assert_eq!("sent".parse(), Ok(DieAt { place: Failpoint::Sent, time: 1 }));
+        assert_eq!("event:17".parse(), Ok(DieAt { place: Failpoint::Event(17), time: 1 }));
         assert_eq!("in-turn:7".parse(), Ok(DieAt { place: Failpoint::InTurn, time: 7 }));
         for wrong in ["", "nowhere", "sent:0", "sent:x", "sent:1:2"] {
             assert!(wrong.parse::<DieAt>().is_err(), "{wrong:?}");

@@ -15,7 +15,9 @@ pub mod delivery;
 pub mod error;
 pub mod exclusive;
 pub mod failpoint;
+pub mod group;
 pub mod mock;
+pub mod newest;
 pub mod range;
 pub mod reader;
 pub mod scan;
@@ -36,6 +38,7 @@ mod raw;
 mod rebalance;
 mod start;
 mod wake;
+mod watermarks;
 
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,16 @@ pub enum Request {
     OffsetFetch,
     /// Reading the oldest or newest offset.
     ListOffsets,
+    /// The first request of a connection: which versions of which requests a broker knows.
+    ApiVersions,
+    /// Asking where a coordinator is.
+    FindCoordinator,
+    /// Becoming a producer.
+    InitProducerId,
+    /// Telling the coordinator which partitions a transaction writes to.
+    AddPartitionsToTxn,
+    /// Committing or aborting a transaction.
+    EndTxn,
 }
 
 /// What an embedded cluster answers instead of doing what was asked.
@@ -53,8 +63,34 @@ pub enum Refusal {
     RecordTooLarge,
     /// The leader is somewhere else.
     NotLeader,
-    /// We may not.
+    /// We may not read or write the topic.
     Unauthorised,
+    /// We may not have the transactional id.
+    TransactionalIdUnauthorised,
+    /// The broker was not done in time.
+    RequestTimedOut,
+    /// The broker does not know what is wrong with it.
+    ServerError,
+    /// The broker cannot use its disk.
+    StorageError,
+    /// Too few replicas are there.
+    NotEnoughReplicas,
+    /// The topic does not take the record.
+    InvalidRecord,
+    /// The coordinator is still at work on the transaction before.
+    ConcurrentTransactions,
+    /// Another producer has the same name now, as coordinators say it since KIP-588.
+    ProducerFenced,
+    /// Another producer has the same name now, as brokers say it.
+    InvalidProducerEpoch,
+    /// What is asked does not fit what the transaction has come to.
+    InvalidTxnState,
+    /// The coordinator knows the transactional id under another number.
+    InvalidProducerIdMapping,
+    /// The leader does not know the producer.
+    UnknownProducerId,
+    /// Records are missing before these.
+    OutOfOrderSequence,
 }
 
 /// A running embedded cluster; it ends when it is dropped.
@@ -139,6 +175,29 @@ impl EmbeddedCluster {
         })
     }
 
+    /// Answers the next requests of a kind that come to one broker, in this order, one each; none: does what is asked. How
+    /// many of them were met tells [`EmbeddedCluster::answers_left`]. From the first call on, [`EmbeddedCluster::refuse`]
+    /// does nothing to such requests at this broker.
+    ///
+    /// # Errors
+    /// The broker does not exist.
+    pub fn answer_next(&self, broker: u16, request: Request, answers: &[Option<Refusal>]) -> Result<(), KafkaError> {
+        answers.iter().try_for_each(|answer| {
+            let code = answer.map_or(RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR, code);
+            let pushed = raw::answer_next(self.keeper.client(), broker, api_key(request), code);
+            pushed.map_err(|code| KafkaError::code("changing the embedded cluster", code, None))
+        })
+    }
+
+    /// How many answers are left of those that [`EmbeddedCluster::answer_next`] laid down.
+    ///
+    /// # Errors
+    /// The broker does not exist.
+    pub fn answers_left(&self, broker: u16, request: Request) -> Result<usize, KafkaError> {
+        let left = raw::answers_left(self.keeper.client(), broker, api_key(request));
+        left.map_err(|code| KafkaError::code("looking at the embedded cluster", code, None))
+    }
+
     fn with(&self, act: impl FnOnce(&MockCluster<'_, LogContext>) -> Result<(), Native>) -> Result<(), KafkaError> {
         let acting = |error: Native| KafkaError::native("changing the embedded cluster", &error);
         match self.keeper.client().mock_cluster() {
@@ -155,6 +214,11 @@ fn api_key(request: Request) -> RDKafkaApiKey {
         Request::OffsetCommit => RDKafkaApiKey::OffsetCommit,
         Request::OffsetFetch => RDKafkaApiKey::OffsetFetch,
         Request::ListOffsets => RDKafkaApiKey::ListOffsets,
+        Request::ApiVersions => RDKafkaApiKey::ApiVersion,
+        Request::FindCoordinator => RDKafkaApiKey::FindCoordinator,
+        Request::InitProducerId => RDKafkaApiKey::InitProducerId,
+        Request::AddPartitionsToTxn => RDKafkaApiKey::AddPartitionsToTxn,
+        Request::EndTxn => RDKafkaApiKey::EndTxn,
     }
 }
 
@@ -168,5 +232,18 @@ fn code(refusal: Refusal) -> RDKafkaRespErr {
         Refusal::RecordTooLarge => RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
         Refusal::NotLeader => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
         Refusal::Unauthorised => RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        Refusal::TransactionalIdUnauthorised => RDKafkaRespErr::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        Refusal::RequestTimedOut => RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        Refusal::ServerError => RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN,
+        Refusal::StorageError => RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+        Refusal::NotEnoughReplicas => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        Refusal::InvalidRecord => RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+        Refusal::ConcurrentTransactions => RDKafkaRespErr::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS,
+        Refusal::ProducerFenced => RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
+        Refusal::InvalidProducerEpoch => RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
+        Refusal::InvalidTxnState => RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TXN_STATE,
+        Refusal::InvalidProducerIdMapping => RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING,
+        Refusal::UnknownProducerId => RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
+        Refusal::OutOfOrderSequence => RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
     }
 }

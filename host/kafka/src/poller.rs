@@ -12,6 +12,7 @@ use crate::outbox::Outbox;
 use crate::pausing::Flow;
 use crate::raw;
 use crate::transactional::Transactions;
+use crate::watermarks::watermarks;
 use millrace_flow::record::TopicPartition;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
@@ -196,6 +197,7 @@ impl Poller {
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation) => {
                 self.fatal = Some(self.find_lost_offset(reason.unwrap_or_default()));
             }
+            Some(Code::FencedInstanceId) => self.fatal = Some(KafkaError::SameInstance { what: what() }),
             Some(code) if matches!(error, Native::MessageConsumptionFatal(_)) => {
                 let message = reason.unwrap_or_else(|| code.to_string());
                 self.fatal = Some(KafkaError::Fatal { what: what(), message });
@@ -214,8 +216,8 @@ impl Poller {
     /// librdkafka tells that an offset is gone, but its binding drops which: the partition that asks for what is not there.
     fn find_lost_offset(&self, reason: String) -> KafkaError {
         for (partition, position) in &self.owned {
-            let marks =
-                self.shared.client.fetch_watermarks(&partition.topic, partition.partition, Duration::from_secs(5));
+            let TopicPartition { topic, partition: number } = partition;
+            let marks = watermarks(&self.shared.client, topic, *number, Duration::from_secs(5));
             if let Ok((low, high)) = marks
                 && !(low..=high).contains(&position.next)
             {

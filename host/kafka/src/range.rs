@@ -7,6 +7,7 @@ use crate::context::LogContext;
 use crate::error::KafkaError;
 use crate::raw;
 use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::watermarks::watermarks;
 use millrace_flow::record::Record;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
@@ -14,6 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as Native;
 use rdkafka::topic_partition_list::Offset;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 /// What comes out of a range.
@@ -52,18 +54,33 @@ impl RangeReader {
     /// The topic does not exist, or the cluster does not answer within 10 s.
     pub fn open(cluster: &ClusterConfig, topic: &str, since_ms: Option<i64>) -> Result<Self, KafkaError> {
         let opening = |error: Native| KafkaError::native(format!("opening topic {topic:?}"), &error);
-        let mut config = reading(cluster, "millrace-range")?;
-        config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
-        let client = BaseConsumer::from_config_and_context(&config, LogContext);
-        let client: BaseConsumer<LogContext> = client.map_err(opening)?;
+        let client = client(cluster, topic)?;
         let mut left = BTreeMap::new();
         for partition in partitions(&client, topic)? {
-            let (low, high) = client.fetch_watermarks(topic, partition, ASK_TIMEOUT).map_err(opening)?;
+            let (low, high) = watermarks(&client, topic, partition, ASK_TIMEOUT).map_err(opening)?;
             left.insert(partition, Span { next: low, end: high });
         }
         if let Some(since_ms) = since_ms {
             begin_at(&client, topic, since_ms, &mut left).map_err(opening)?;
         }
+        Self::begin(client, topic, left)
+    }
+
+    /// Opens these partitions of a topic, each at its own offsets.
+    ///
+    /// # Errors
+    /// Settings that librdkafka refuses.
+    pub fn open_offsets(
+        cluster: &ClusterConfig,
+        topic: &str,
+        offsets: &BTreeMap<i32, Range<i64>>,
+    ) -> Result<Self, KafkaError> {
+        let span = |(partition, range): (&i32, &Range<i64>)| (*partition, Span { next: range.start, end: range.end });
+        Self::begin(client(cluster, topic)?, topic, offsets.iter().map(span).collect())
+    }
+
+    fn begin(client: BaseConsumer<LogContext>, topic: &str, mut left: BTreeMap<i32, Span>) -> Result<Self, KafkaError> {
+        let opening = |error: Native| KafkaError::native(format!("opening topic {topic:?}"), &error);
         left.retain(|_, span| span.next < span.end);
         let mut list = TopicPartitionList::new();
         for (partition, span) in &left {
@@ -122,6 +139,13 @@ impl RangeReader {
             self.passed += span.end.abs_diff(span.next);
         }
     }
+}
+
+fn client(cluster: &ClusterConfig, topic: &str) -> Result<BaseConsumer<LogContext>, KafkaError> {
+    let mut config = reading(cluster, "millrace-range")?;
+    config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
+    let client = BaseConsumer::from_config_and_context(&config, LogContext);
+    client.map_err(|error| KafkaError::native(format!("opening topic {topic:?}"), &error))
 }
 
 /// Moves each beginning to the first record of a time. Where there is none, nothing is left.

@@ -6,8 +6,9 @@ use rdkafka::TopicPartitionList;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaApiKey;
 use rdkafka_sys as sys;
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, c_int, c_void};
 
 /// One entry of a list of partitions, copied out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,4 +148,42 @@ pub(crate) fn start_groups_at_once<C: ClientContext>(client: &Client<C>) {
             sys::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
         }
     }
+}
+
+/// The next request of this kind that comes to this broker of the embedded cluster is answered so, behind what was laid down
+/// before.
+#[expect(unsafe_code, reason = "the safe binding refuses requests of the whole cluster only")]
+pub(crate) fn answer_next<C: ClientContext>(
+    client: &Client<C>,
+    broker: u16,
+    request: RDKafkaApiKey,
+    answer: sys::rd_kafka_resp_err_t,
+) -> Result<(), Code> {
+    // SAFETY: the cluster belongs to the borrowed client; null is refused with a code. As the count says, one pair of code
+    // and delay follows, both as the C integers that the callee takes them for.
+    let code = unsafe {
+        let cluster = sys::rd_kafka_handle_mock_cluster(client.native_ptr());
+        if cluster.is_null() {
+            return Err(Code::InvalidArgument);
+        }
+        let (key, one, delay_ms): (i16, usize, c_int) = (request.into(), 1, 0);
+        sys::rd_kafka_mock_broker_push_request_error_rtts(cluster, broker.into(), key, one, answer as c_int, delay_ms)
+    };
+    failure(code).map_or(Ok(()), Err)
+}
+
+/// How many of these answers are left.
+#[expect(unsafe_code, reason = "the safe binding lacks the call")]
+pub(crate) fn answers_left<C: ClientContext>(
+    client: &Client<C>,
+    broker: u16,
+    request: RDKafkaApiKey,
+) -> Result<usize, Code> {
+    let mut left = 0;
+    // SAFETY: the cluster belongs to the borrowed client; null is refused with a code. `left` outlives the call.
+    let code = unsafe {
+        let cluster = sys::rd_kafka_handle_mock_cluster(client.native_ptr());
+        sys::rd_kafka_mock_broker_error_stack_cnt(cluster, broker.into(), request.into(), &mut left)
+    };
+    failure(code).map_or(Ok(left), Err)
 }

@@ -7,6 +7,7 @@ use crate::consumer::CommittedProgress;
 use crate::context::LogContext;
 use crate::error::KafkaError;
 use crate::raw;
+use crate::watermarks::watermarks;
 use millrace_flow::record::{Record, TopicPartition};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -52,7 +53,7 @@ impl TopicReader {
         let mut list = TopicPartitionList::new();
         let mut ends = BTreeMap::new();
         for partition in partitions(&client, topic)? {
-            let (low, high) = client.fetch_watermarks(topic, partition, ASK_TIMEOUT).map_err(opening)?;
+            let (low, high) = watermarks(&client, topic, partition, ASK_TIMEOUT).map_err(opening)?;
             list.add_partition_offset(topic, partition, Offset::Beginning).map_err(opening)?;
             if low < high {
                 ends.insert(partition, high);

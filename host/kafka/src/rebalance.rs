@@ -58,7 +58,7 @@ impl Poller {
     /// Partitions are ours, and it is known where they begin: tells the pipeline, then fetches.
     pub(crate) fn enter(&mut self, starts: Starts) -> Result<(), KafkaError> {
         let mut pins = Vec::new();
-        for Assignment { partition, progress, start } in &starts.assignments {
+        for Assignment { partition, progress, start, .. } in &starts.assignments {
             tracing::info!(group = self.config.group, %partition, start, "partition assigned");
             self.board.own(partition, *start);
             self.owned.insert(partition.clone(), Position { next: *start, epoch: None });

@@ -7,6 +7,7 @@ use crate::context::LogContext;
 use crate::error::KafkaError;
 use crate::raw;
 use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::watermarks::watermarks;
 use millrace_flow::record::Record;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
@@ -115,7 +116,7 @@ impl TopicScan {
         let client: BaseConsumer<LogContext> = client.map_err(failed)?;
         let mut marks = BTreeMap::new();
         for partition in partitions(&client, topic)? {
-            marks.insert(partition, client.fetch_watermarks(topic, partition, ASK_TIMEOUT).map_err(failed)?);
+            marks.insert(partition, watermarks(&client, topic, partition, ASK_TIMEOUT).map_err(failed)?);
         }
         let from = match start {
             ScanStart::Oldest => marks.iter().map(|(partition, (low, _))| (*partition, *low)).collect(),

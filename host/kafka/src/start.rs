@@ -6,6 +6,7 @@ use crate::consumer::{Assignment, CommittedProgress};
 use crate::context::SourceClient;
 use crate::error::KafkaError;
 use crate::raw::{self, Entry};
+use crate::watermarks::watermarks;
 use millrace_flow::record::TopicPartition;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
@@ -51,10 +52,10 @@ fn assignment(client: &SourceClient, entry: Entry, position: StartPosition) -> R
     let partition = TopicPartition::new(entry.topic, entry.partition);
     if entry.offset >= 0 {
         let progress = CommittedProgress { offset: Some(entry.offset), metadata: entry.metadata };
-        return Ok(Assignment { partition, progress, start: entry.offset });
+        return Ok(Assignment { partition, progress, start: entry.offset, state: None });
     }
     let start = first_position(client, &partition, position)?;
-    Ok(Assignment { partition, progress: CommittedProgress::default(), start })
+    Ok(Assignment { partition, progress: CommittedProgress::default(), start, state: None })
 }
 
 /// The offset at which a partition begins that has no committed one.
@@ -73,6 +74,6 @@ fn first_position(
             return Ok(entry.offset);
         }
     }
-    let (low, high) = client.fetch_watermarks(&partition.topic, partition.partition, ASK_TIMEOUT).map_err(failed)?;
+    let (low, high) = watermarks(client, &partition.topic, partition.partition, ASK_TIMEOUT).map_err(failed)?;
     Ok(if position == StartPosition::Earliest { low } else { high })
 }

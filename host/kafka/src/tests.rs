@@ -5,6 +5,7 @@ mod bed;
 mod committing;
 mod consuming;
 mod delivering;
+mod ends;
 mod pausing;
 mod scanning;
 mod settings;

@@ -1,17 +1,21 @@
-//! Exactly-once: outputs, error events and progress of one source partition in one transaction on the output cluster.
+//! Exactly-once: outputs, error events, changes of state and progress of one source partition in one transaction on the
+//! output cluster.
 //!
 //! Every owned partition has a producer of its own, whose `transactional.id` names the partition, and a thread of its own.
 //! The thread takes the partition over ([`Transactions::take_over`]): it makes the producer, which puts whoever had the
-//! partition before out of work (the *fence*), and then reads the progress that was written last. Only then is anything
-//! fetched. After that it writes one transaction at a time ([`writer`]) until the partition is let go.
+//! partition before out of work (the *fence*), and then reads the progress that was written last, and the state, where there
+//! is any. Only then is anything fetched. After that it writes one transaction at a time ([`writer`]) until the partition is let go.
 //!
 //! What is committed is what can be read: an outcome that nobody told is resolved by reading progress back, and a producer
 //! that is of no more use is replaced. A fenced producer means that the partition is somebody else's: nothing is tried
 //! again then.
 
 mod producer;
+mod restore;
 mod stored;
 mod takeover;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use takeover::Takeover;
@@ -28,16 +32,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// The most partitions that one pipeline of one host may own in exactly-once. Each has a producer with some threads and
 /// connections of its own; 32 of them took 128 threads and 12 MB, measured.
 pub const PARTITIONS_MAX: usize = 32;
 
-/// How long a transaction may be open, in milliseconds, before the broker gives it up: that long a host that vanished
-/// keeps readers of its outputs waiting, unless another one takes its partitions over before. The largest outputs must
-/// get through a slow line in that time.
-const TRANSACTION_MS: u32 = 30_000;
+/// See [`TransactionsConfig::transaction_ms`].
+pub const TRANSACTION_MS_DEFAULT: u32 = 30_000;
 
 /// How the transactions of a pipeline are written.
 #[derive(Clone, Debug)]
@@ -50,6 +53,21 @@ pub struct TransactionsConfig {
     pub cluster_id: String,
     /// The compacted topic of progress records, on the cluster that is written.
     pub progress_topic: Arc<str>,
+    /// How long a transaction may be open, in milliseconds, before the broker gives it up: that long a host that vanished
+    /// keeps readers of its outputs waiting, unless another one takes its partitions over before. The largest outputs must
+    /// get through a slow line in that time. Default [`TRANSACTION_MS_DEFAULT`].
+    pub transaction_ms: u32,
+    /// Where state is kept. None: there is none.
+    pub state: Option<ChangelogConfig>,
+}
+
+/// Where the state of a pipeline is kept.
+#[derive(Clone, Debug)]
+pub struct ChangelogConfig {
+    /// The compacted topic, on the cluster that is written. It has as many partitions as the topic that is read.
+    pub topic: Arc<str>,
+    /// The most bytes of state of one partition.
+    pub bytes_max: usize,
 }
 
 impl TransactionsConfig {
@@ -63,6 +81,16 @@ impl TransactionsConfig {
     fn cluster(&self) -> &ClusterConfig {
         &self.producer.cluster
     }
+
+    /// How long one call may wait for the broker before it is made again. librdkafka resumes what was begun.
+    fn call(&self) -> Duration {
+        Duration::from_millis(u64::from(self.transaction_ms) / 3)
+    }
+
+    /// How long one kind of call is made again while the broker does not answer. After that the outcome counts as unknown.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(u64::from(self.transaction_ms) * 2)
+    }
 }
 
 /// What is written together, or not at all.
@@ -72,6 +100,9 @@ pub struct Transaction {
     pub partition: TopicPartition,
     /// Outputs and error events, in order.
     pub outputs: Vec<OutputRecord>,
+    /// What changed in the state of the partition: records of the changelog. They go to its partition of the same number,
+    /// whatever their keys are.
+    pub changes: Vec<OutputRecord>,
     /// The progress that counts them as settled.
     pub progress: ProgressRecord,
 }
@@ -88,6 +119,15 @@ pub enum TransactionEvent {
     /// The partition is no longer ours: another producer took it over. Whether this transaction is committed is its
     /// business.
     Fenced(Arc<Transaction>),
+}
+
+/// How far the state of a partition is restored that is being taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restoring {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The offsets of the changelog that are still to be read. 0: it is done.
+    pub remaining: u64,
 }
 
 /// Nobody writes transactions of this partition: it was let go, or fenced.

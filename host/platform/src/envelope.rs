@@ -5,7 +5,7 @@
 use crate::document::{
     DecodeError, DecodeLimits, Document, Dropped, EditBudget, EditError, Editor, Member, Part, Projected, Value,
 };
-use crate::identity::{Origin, meta_id};
+use crate::identity::{Origin, meta_id, source_of};
 use crate::key::{self, KeyField};
 use crate::projection::Projection;
 use crate::schema::{Invalid, Schema};
@@ -269,10 +269,4 @@ fn headers(mut headers: Vec<Header>, index: u32, origin: &Origin<'_>) -> Result<
 
 pub(crate) fn header(name: &Arc<str>, value: String) -> Header {
     Header { name: Arc::clone(name), value: Some(Bytes::from(value)) }
-}
-
-/// `cluster/topic/partition/offset`.
-pub(crate) fn source_of(origin: &Origin<'_>) -> String {
-    let record = origin.record;
-    format!("{}/{}/{}/{}", origin.cluster_id, record.source.topic, record.source.partition, record.offset)
 }

@@ -2,8 +2,8 @@
 //! Which failures become one is `flow`'s table of causes.
 
 use crate::document::{Document, Value};
-use crate::envelope::{HEADER_PLUGIN, HEADER_SOURCE, header, source_of};
-use crate::identity::{Origin, meta_id};
+use crate::envelope::{HEADER_PLUGIN, HEADER_SOURCE, header};
+use crate::identity::{Origin, meta_id, source_of};
 use crate::reprocess::{RAW_CUT, kept_headers, raw_encoding};
 use crate::time;
 use base64::Engine as _;

@@ -6,6 +6,7 @@ mod failed_event;
 mod kept;
 mod restored;
 
+pub(crate) use failed_event::reprocessed;
 pub use failed_event::{FailedEvent, NoErrorEvent, Original, Unreturnable};
 pub(crate) use kept::{kept_headers, raw_encoding};
 pub use restored::{Restored, restore};
@@ -67,11 +68,11 @@ pub fn error_source(headers: &[Header]) -> Option<Coordinates> {
 }
 
 /// The value of the first header of that name. None: there is no such header, or it has no value.
-fn value_of<'h>(headers: &'h [Header], name: &str) -> Option<&'h Bytes> {
+pub(crate) fn value_of<'h>(headers: &'h [Header], name: &str) -> Option<&'h Bytes> {
     headers.iter().find(|header| *header.name == *name)?.value.as_ref()
 }
 
-fn text_of<'h>(headers: &'h [Header], name: &str) -> Option<&'h str> {
+pub(crate) fn text_of<'h>(headers: &'h [Header], name: &str) -> Option<&'h str> {
     std::str::from_utf8(value_of(headers, name)?).ok()
 }
 
@@ -80,7 +81,7 @@ fn header(name: impl Into<Arc<str>>, value: impl Into<Bytes>) -> Header {
 }
 
 /// Reads `cluster/topic/partition/offset`.
-fn parse_source(text: &str) -> Option<(&str, Coordinates)> {
+pub(crate) fn parse_source(text: &str) -> Option<(&str, Coordinates)> {
     let (cluster, rest) = text.split_once('/')?;
     Some((cluster, Coordinates::parse(rest)?))
 }

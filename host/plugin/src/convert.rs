@@ -12,6 +12,7 @@ use millrace_flow::blob::Piece;
 use millrace_flow::lookup::{Answer, Ask};
 use millrace_flow::outcome::{Change, Edit, Emission, EmittedDocument, Failure, Outcome};
 use millrace_flow::record::Header;
+use millrace_flow::state::{DueTimer, TimerClock};
 
 /// The headers of an event, borrowed.
 pub(crate) fn headers(event: &Event) -> Vec<wit::HeaderParam<'_>> {
@@ -50,6 +51,15 @@ pub(crate) fn event<'a>(
         headers,
         attempt: event.attempt,
     })
+}
+
+/// A timer for the guest.
+pub(crate) fn timer(ticket: u64, timer: &DueTimer) -> wit::Input<'_> {
+    let clock = match timer.clock {
+        TimerClock::EventTime => wit::Clock::EventTime,
+        TimerClock::Wall => wit::Clock::Wall,
+    };
+    wit::Input::Timer(wit::Timer { ticket, key: &timer.key, name: &timer.name, clock, due_ms: timer.due_ms })
 }
 
 /// An answer for the guest.

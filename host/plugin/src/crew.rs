@@ -5,7 +5,7 @@ use crate::bindings::types as wit;
 use crate::check::{FailedTurn, TurnCheck, Verdict};
 use crate::convert;
 use crate::error::PluginError;
-use crate::event::{Effect, Event, FaultKind, GuestFault, Payload, Ticket};
+use crate::event::{Effect, Event, FaultKind, GuestFault, Opening, Payload, Ticket};
 use crate::instance::Instance;
 use crate::limits::Limits;
 use crate::loader::Plugin;
@@ -16,6 +16,8 @@ use crate::seat::{Purpose, Seat, Told};
 use crate::transcript::{Asked, Transcript};
 use cpu_time::ThreadTime;
 use millrace_flow::lookup::{Ask, Reply, SealedAnswer};
+use millrace_flow::outcome::Outcome;
+use millrace_flow::state::{DueTimer, KeyState, StateChanges};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -57,9 +59,11 @@ pub struct Crew {
     pace: Pace,
 }
 
-/// One event in flight.
+/// One event in flight, or one timer.
 pub(crate) struct OpenTicket {
-    pub(crate) event: Event,
+    pub(crate) opening: Opening,
+    /// The state of its key before it began; each run writes to a copy.
+    state: Option<Box<KeyState>>,
     pub(crate) place: Place,
     pub(crate) transcript: Transcript,
     /// The number of the event's document where that is large.
@@ -85,9 +89,10 @@ pub(crate) struct OpenTicket {
 }
 
 impl OpenTicket {
-    fn new(event: Event) -> Self {
+    fn new(opening: Opening, state: Option<KeyState>) -> Self {
         Self {
-            event,
+            opening,
+            state: state.map(Box::new),
             place: Place::Waiting,
             transcript: Transcript::default(),
             large: None,
@@ -156,10 +161,26 @@ impl Crew {
         })
     }
 
-    /// Takes an event; the next [`Crew::run`] hands it to an instance.
+    /// Takes an event; the next [`Crew::run`] hands it to an instance. It has no state: for plugins without stores, and
+    /// for events without a key.
     pub fn start(&mut self, event: Event) -> Ticket {
+        self.open_ticket(Opening::Event(event), None)
+    }
+
+    /// Takes an event with the state of its key, which nobody else may write to until the ticket ends.
+    pub fn start_with_state(&mut self, event: Event, state: KeyState) -> Ticket {
+        self.open_ticket(Opening::Event(event), Some(state))
+    }
+
+    /// Takes a timer that is due, with the state of its key: see
+    /// [`StateStore::open_timer`](millrace_flow::state::StateStore::open_timer).
+    pub fn start_timer(&mut self, timer: DueTimer, state: KeyState) -> Ticket {
+        self.open_ticket(Opening::Timer(timer), Some(state))
+    }
+
+    fn open_ticket(&mut self, opening: Opening, state: Option<KeyState>) -> Ticket {
         let ticket = Ticket(NEXT_TICKET.fetch_add(1, Ordering::Relaxed));
-        self.tickets.insert(ticket, OpenTicket::new(event));
+        self.tickets.insert(ticket, OpenTicket::new(opening, state));
         self.waiting.push_back(ticket);
         ticket
     }
@@ -293,9 +314,13 @@ impl Crew {
         for verdict in verdicts {
             match verdict {
                 Verdict::Done(ticket, outcome) => {
-                    let Some(open) = self.tickets.remove(&ticket) else { continue };
-                    let report = seat.instance.view_mut().leave(ticket.0, &open.blobs);
-                    effects.push(Effect::Done { ticket, outcome, report });
+                    let Some(OpenTicket { state, blobs, .. }) = self.tickets.remove(&ticket) else { continue };
+                    // Whoever applies the changes need not copy what nobody else holds.
+                    drop(state);
+                    let view = seat.instance.view_mut();
+                    let changes = changed(view.states.take(ticket.0), &outcome);
+                    let report = view.leave(ticket.0, &blobs);
+                    effects.push(Effect::Done { ticket, outcome, report, changes });
                 }
                 Verdict::Ask(ticket, ask) => {
                     // A ticket that ended in this turn has withdrawn its asks already.
@@ -369,6 +394,14 @@ impl Crew {
     }
 }
 
+/// What becomes of the state that a ticket wrote to: all or nothing, with its outcome.
+fn changed(state: Option<Box<KeyState>>, outcome: &Outcome) -> StateChanges {
+    match (state, outcome) {
+        (Some(state), Outcome::Emit(_) | Outcome::Skip(_)) => state.into_changes(),
+        (_, Outcome::Retry { .. } | Outcome::Fail(_)) | (None, _) => StateChanges::default(),
+    }
+}
+
 /// Whether an input may be given to the plugin. An answer that shows what was forgotten since may not: it is asked for
 /// anew.
 fn may_tell(told: Told, tickets: &mut FxHashMap<Ticket, OpenTicket>, effects: &mut Vec<Effect>) -> bool {
@@ -391,7 +424,10 @@ fn prepare(told: Told, seat: &mut Seat, tickets: &mut FxHashMap<Ticket, OpenTick
         Told::Event(ticket) => {
             let Some(open) = tickets.get_mut(&ticket) else { return false };
             open.given = true;
-            if let Some(Payload::Large(document)) = &open.event.value {
+            if let Some(state) = &open.state {
+                view.states.give(ticket.0, state.clone());
+            }
+            if let Opening::Event(Event { value: Some(Payload::Large(document)), .. }) = &open.opening {
                 let blob = view.hold(ticket.0, document.clone());
                 open.blobs.push(blob.id);
                 open.large = Some(blob);
@@ -427,7 +463,10 @@ fn call(
     limits: &Limits,
 ) -> Result<Vec<wit::Output>, GuestFault> {
     let event_of = |told: &Told| match told {
-        Told::Event(ticket) => tickets.get(ticket).map(|open| &open.event),
+        Told::Event(ticket) => tickets.get(ticket).and_then(|open| match &open.opening {
+            Opening::Event(event) => Some(event),
+            Opening::Timer(_) => None,
+        }),
         Told::Answer(..) | Told::Cancel(_) => None,
     };
     let with_headers = batch.iter().filter_map(event_of).filter(|event| !event.headers.is_empty());
@@ -439,9 +478,15 @@ fn call(
             Told::Cancel(ticket) => inputs.push(wit::Input::Cancel(ticket.0)),
             Told::Event(ticket) => {
                 let Some(open) = tickets.get(&ticket) else { continue };
-                let has_headers = !open.event.headers.is_empty();
-                let headers = has_headers.then(|| next_headers.next()).flatten().map(Vec::as_slice).unwrap_or_default();
-                inputs.push(convert::event(ticket.0, &open.event, headers, open.large));
+                inputs.push(match &open.opening {
+                    Opening::Timer(timer) => convert::timer(ticket.0, timer),
+                    Opening::Event(event) => {
+                        let has_headers = !event.headers.is_empty();
+                        let headers = has_headers.then(|| next_headers.next()).flatten();
+                        let headers = headers.map(Vec::as_slice).unwrap_or_default();
+                        convert::event(ticket.0, event, headers, open.large)
+                    }
+                });
             }
             Told::Answer(ticket, number) => {
                 let exchange = tickets.get(&ticket).and_then(|open| open.transcript.exchange(number));

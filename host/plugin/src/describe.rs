@@ -2,7 +2,7 @@
 //! plugin may say more. Whether the operator grants what it wants is the runtime's business.
 
 use crate::error::PluginError;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Bytes of the whole description: a settings schema fits many times.
@@ -33,9 +33,9 @@ pub struct Describe {
     /// The kinds of lookup that it asks.
     #[serde(default)]
     pub lookups: Vec<String>,
-    /// Its stores of state, as it describes them.
+    /// Its stores of state. One that has any may set timers, too.
     #[serde(default)]
-    pub stores: BTreeMap<String, serde_json::Value>,
+    pub stores: BTreeMap<String, StoreDescription>,
     /// The JSON Schema of its settings; null where it says nothing.
     #[serde(default)]
     pub settings: serde_json::Value,
@@ -60,6 +60,11 @@ pub struct OutputDescription {
     /// The title of the schema that its events have.
     pub schema: Option<String>,
 }
+
+/// What a plugin says of a store: nothing yet, in an object that has room for more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct StoreDescription {}
 
 impl Describe {
     /// Reads what `describe` returned.
@@ -184,14 +189,17 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_not_looked_at() {
-        let text =
-            r#"{"name":"p","version":"1","inputs":{"in":{"later":1}},"outputs":{"out":{"later":[]}},"later":{}}"#;
-        assert!(Describe::parse(text).unwrap().outputs.contains_key("out"));
+        let text = r#"{"name":"p","version":"1","inputs":{"in":{"later":1}},"outputs":{"out":{"later":[]}},
+                "stores":{"kept":{"later":1}},"later":{}}"#;
+        let described = Describe::parse(text).unwrap();
+        assert!(described.outputs.contains_key("out") && described.stores.contains_key("kept"));
     }
 
     #[test]
     fn a_known_key_of_another_type_is_refused() {
         check(r#"{"name":1,"version":"1","inputs":{"in":{}}}"#, "invalid type");
+        check(r#"{"name":"p","version":"1","inputs":{"in":{}},"stores":["counts"]}"#, "invalid type");
+        check(r#"{"name":"p","version":"1","inputs":{"in":{}},"stores":{"counts":1}}"#, "invalid type");
         check(r#"{"version":"1","inputs":{"in":{}}}"#, "missing field `name`");
         check(r#"{"name":"p","version":"1","inputs":[]}"#, "invalid type");
         check("", "EOF");

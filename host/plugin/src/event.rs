@@ -7,6 +7,7 @@ use millrace_flow::cause::Cause;
 use millrace_flow::lookup::Ask;
 use millrace_flow::outcome::Outcome;
 use millrace_flow::record::{Header, TopicPartition};
+use millrace_flow::state::{DueTimer, StateChanges};
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,6 +51,15 @@ pub struct Event {
     pub attempt: u32,
 }
 
+/// What opens a ticket.
+#[derive(Debug)]
+pub(crate) enum Opening {
+    /// An event.
+    Event(Event),
+    /// A timer of a key that is due.
+    Timer(DueTimer),
+}
+
 /// What a crew wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -69,6 +79,9 @@ pub enum Effect {
         outcome: Outcome,
         /// What it said on the way.
         report: Report,
+        /// What it changed in the state of its key; nothing where the outcome is neither emit nor skip. A skip with
+        /// changes is *kept*.
+        changes: StateChanges,
     },
     /// The ticket is over: the plugin failed on this event. Whatever it still asks is withdrawn.
     Fault {

@@ -32,7 +32,8 @@ impl Instance {
         share: Share,
     ) -> Result<Self, PluginError> {
         let memory = Memory::new(share, plugin.pool().clone());
-        let mut instance = Self::instantiate(plugin.engine(), plugin.contract(), limits, memory)?;
+        let stores = Arc::clone(plugin.stores());
+        let mut instance = Self::instantiate(plugin.engine(), plugin.contract(), limits, stores, memory)?;
         instance.begin(Duration::from_millis(u64::from(limits.start_ms)));
         let configured = instance.contract.millrace_plugin_processor().call_configure(&mut instance.store, settings);
         match configured {
@@ -49,9 +50,10 @@ impl Instance {
         engine: &Engine,
         contract: &PluginPre<View>,
         limits: &Arc<Limits>,
+        stores: Arc<[Arc<str>]>,
         memory: Memory,
     ) -> Result<Self, PluginError> {
-        let mut store = Store::new(engine.wasm(), View::new(Arc::clone(limits), engine.ticker(), memory));
+        let mut store = Store::new(engine.wasm(), View::new(Arc::clone(limits), stores, engine.ticker(), memory));
         store.limiter(|view| view);
         store.epoch_deadline_callback(|mut ctx| Ok(ctx.data_mut().on_tick()));
         store.set_hostcall_fuel(limits.result_bytes_max);
@@ -116,7 +118,8 @@ pub(crate) fn describe(
     contract: &PluginPre<View>,
     limits: &Arc<Limits>,
 ) -> Result<[String; 3], PluginError> {
-    let start = || Instance::instantiate(engine, contract, limits, Memory::new(Share::Own, Pool::default()));
+    let start =
+        || Instance::instantiate(engine, contract, limits, Arc::default(), Memory::new(Share::Own, Pool::default()));
     let mut first = start()?;
     let said = [first.describe()?, first.describe()?];
     let [once, again] = said;

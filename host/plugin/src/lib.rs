@@ -27,6 +27,7 @@ mod pace;
 mod report;
 mod seat;
 mod seating;
+mod state;
 #[cfg(test)]
 mod tests;
 mod transcript;
@@ -34,7 +35,7 @@ mod view;
 mod wasi;
 
 pub use crew::Crew;
-pub use describe::{Describe, InputDescription, OutputDescription};
+pub use describe::{Describe, InputDescription, OutputDescription, StoreDescription};
 pub use digest::Digest;
 pub use engine::{Engine, EngineConfig, Ticker};
 pub use error::PluginError;

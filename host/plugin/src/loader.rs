@@ -48,6 +48,8 @@ struct Loaded {
     engine: Engine,
     digest: Digest,
     describe: Describe,
+    /// The names of its stores.
+    stores: Arc<[Arc<str>]>,
     contract: PluginPre<View>,
     /// The memory of all its instances.
     pool: Pool,
@@ -73,6 +75,10 @@ impl Plugin {
         let began = ThreadTime::now();
         drop(Instance::start(self, settings, &Arc::new(limits.clone()), Share::Own)?);
         Ok(began.elapsed())
+    }
+
+    pub(crate) fn stores(&self) -> &Arc<[Arc<str>]> {
+        &self.0.stores
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -109,7 +115,9 @@ impl Engine {
         let linked = linked.instantiate_pre(&component).map_err(mismatch)?;
         let contract = PluginPre::new(linked).map_err(mismatch)?;
         let describe = Describe::agreed(&instance::describe(self, &contract, &Arc::default())?)?;
-        Ok(Plugin(Arc::new(Loaded { engine: self.clone(), digest, describe, contract, pool: Pool::default() })))
+        let stores = describe.stores.keys().map(|name| Arc::from(name.as_str())).collect();
+        let engine = self.clone();
+        Ok(Plugin(Arc::new(Loaded { engine, digest, describe, stores, contract, pool: Pool::default() })))
     }
 
     /// The contract, and what the component imports of WASI.

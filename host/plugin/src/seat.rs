@@ -16,7 +16,7 @@ pub(crate) enum Told {
     Cancel(Ticket),
     /// The answer of this exchange.
     Answer(Ticket, u32),
-    /// This event.
+    /// This event, or this timer.
     Event(Ticket),
 }
 

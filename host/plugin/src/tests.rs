@@ -8,5 +8,6 @@ mod guests;
 mod load;
 mod puppet;
 mod python;
+mod state;
 mod wasi;
 mod without_sdk;

@@ -1,11 +1,12 @@
-//! What an instance sees of the host: its blobs, and what it may say beside its outcomes. Everything that the contract
-//! imports is answered here; turns are in `instance.rs`.
+//! What an instance sees of the host: its blobs, and what it may say beside its outcomes. What the contract imports is
+//! answered here, but for state and timers, which are in `state.rs`; turns are in `instance.rs`.
 
-use crate::bindings::{blobs, log, metrics, state, timers, types};
+use crate::bindings::{blobs, log, metrics, types};
 use crate::engine::Ticker;
 use crate::limits::Limits;
 use crate::memory::{Memory, Refusal};
 use crate::report::{LogLevel, Report};
+use crate::state::States;
 use bytes::Bytes;
 use cpu_time::ThreadTime;
 use millrace_flow::blob::Blob;
@@ -28,6 +29,8 @@ pub(crate) struct View {
     open: FxHashSet<u64>,
     blobs: FxHashMap<u64, HeldBlob>,
     next_blob: u64,
+    /// The state of the tickets that it was given.
+    pub(crate) states: States,
     reports: FxHashMap<u64, Report>,
     /// What was said under no ticket.
     loose: Report,
@@ -56,12 +59,13 @@ struct Meter {
 }
 
 impl View {
-    pub(crate) fn new(limits: Arc<Limits>, ticker: Ticker, memory: Memory) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>, stores: Arc<[Arc<str>]>, ticker: Ticker, memory: Memory) -> Self {
         Self {
             limits,
             open: FxHashSet::default(),
             blobs: FxHashMap::default(),
             next_blob: 1,
+            states: States::new(stores),
             reports: FxHashMap::default(),
             loose: Report::default(),
             memory,
@@ -156,9 +160,10 @@ impl View {
         self.open.insert(ticket);
     }
 
-    /// Notes that `ticket` is over, frees its blobs, and hands out what was said under it.
+    /// Notes that `ticket` is over, frees its blobs and its state, and hands out what was said under it.
     pub(crate) fn leave(&mut self, ticket: u64, blobs: &[u64]) -> Report {
         self.open.remove(&ticket);
+        self.states.take(ticket);
         for number in blobs {
             self.blobs.remove(number);
         }
@@ -211,40 +216,6 @@ impl blobs::Host for View {
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(plain.len());
         let end = start.saturating_add(length as usize).min(plain.len());
         Ok(plain.get(start..end).unwrap_or_default().to_vec())
-    }
-}
-
-/// State is not served yet, so nobody can have been granted any.
-fn no_state(store: &str) -> wasmtime::Error {
-    let store: String = store.chars().take(64).collect();
-    BrokenRule(format!("the plugin used store {store:?}, but its pipeline grants no state")).into()
-}
-
-impl state::Host for View {
-    fn get(&mut self, _ticket: u64, store: String, _name: String) -> wasmtime::Result<Option<Vec<u8>>> {
-        Err(no_state(&store))
-    }
-
-    fn put(&mut self, _ticket: u64, store: String, _name: String, _value: Vec<u8>) -> wasmtime::Result<()> {
-        Err(no_state(&store))
-    }
-
-    fn delete(&mut self, _ticket: u64, store: String, _name: String) -> wasmtime::Result<()> {
-        Err(no_state(&store))
-    }
-}
-
-fn no_timers() -> wasmtime::Error {
-    BrokenRule("the plugin used a timer, but its pipeline grants no timers".to_owned()).into()
-}
-
-impl timers::Host for View {
-    fn set(&mut self, _ticket: u64, _name: String, _clock: types::Clock, _at_ms: u64) -> wasmtime::Result<()> {
-        Err(no_timers())
-    }
-
-    fn clear(&mut self, _ticket: u64, _name: String, _clock: types::Clock) -> wasmtime::Result<()> {
-        Err(no_timers())
     }
 }
 

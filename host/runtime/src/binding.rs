@@ -45,11 +45,23 @@ pub fn mismatches(pipeline: &PipelineConfig, describe: &Describe) -> Vec<Mismatc
         let problem = format!("the plugin asks for lookups of the kind `{kind}`, which is not granted");
         found.push(Mismatch::new(&["lookups", "kinds"], problem, format!("add `{kind}`, or use another plugin")));
     }
-    for store in describe.stores.keys() {
-        let problem = format!("the plugin wants the store `{store}`, and this release keeps no state");
-        found.push(Mismatch::new(&["plugin"], problem, "use a plugin without state"));
-    }
+    stores(pipeline.state.as_ref().map_or(&[], |state| &state.stores), describe, &mut found);
     found
+}
+
+/// The plugin gets the stores that it describes, and no others.
+fn stores(granted: &[String], describe: &Describe, found: &mut Vec<Mismatch>) {
+    for store in describe.stores.keys().filter(|store| !granted.contains(store)) {
+        let problem = format!("the plugin wants the store `{store}`, which is not granted");
+        let remedy = format!("add `{store}: {{}}` here, or use another plugin");
+        found.push(Mismatch::new(&["stores"], problem, remedy));
+    }
+    for store in granted.iter().filter(|store| !describe.stores.contains_key(*store)) {
+        let described: Vec<&str> = describe.stores.keys().map(String::as_str).collect();
+        let has = if described.is_empty() { "none".to_owned() } else { described.join(", ") };
+        let problem = "the plugin has no store of this name".to_owned();
+        found.push(Mismatch::new(&["stores", store], problem, format!("its stores are: {has}")));
+    }
 }
 
 /// Whether `/mediawiki/page/change/1.2.0` is a version of `mediawiki/page/change`.

@@ -9,6 +9,7 @@ use crate::metrics::memory_bytes;
 use crate::progress_topic;
 use crate::registry::{Schemas, wait_for};
 use crate::reprocess;
+use crate::state_topic;
 use millrace_kafka::cluster::{Cluster, create_command};
 use millrace_kafka::config::ClusterConfig;
 use millrace_kafka::transactional::PARTITIONS_MAX;
@@ -184,16 +185,18 @@ impl Check {
             reached.get(name)
         };
         for (index, pipeline) in config.pipelines.iter().enumerate() {
-            let mut partitions = 1;
+            // Of the input topics, as far as they were found.
+            let mut found = 0;
             if let Some(cluster) = of(&pipeline.cluster) {
                 for (name, input) in &pipeline.inputs {
                     for topic in &input.topics {
                         let wanted = Wanted { topic, partitions: 1, bytes_max: pipeline.limits.event_bytes_max };
-                        let found = self.topic(cluster, &pipeline.cluster, index, &["inputs", name, "topics"], wanted);
-                        partitions = partitions.max(found);
+                        let keys = ["inputs", name, "topics"];
+                        found = found.max(self.topic(cluster, &pipeline.cluster, index, &keys, wanted));
                     }
                 }
                 if let Some(reprocess) = &pipeline.reprocess {
+                    let partitions = found.max(1);
                     let wanted =
                         Wanted { topic: &reprocess.topic, partitions, bytes_max: pipeline.limits.event_bytes_max };
                     let keys = ["reprocess", "topic"];
@@ -205,12 +208,16 @@ impl Check {
                 }
             }
             if let Some(cluster) = of(&pipeline.output_cluster) {
+                let partitions = found.max(1);
                 let to_kafka = pipeline.event_service.is_none();
                 for (name, output) in pipeline.outputs.iter().filter(|_| to_kafka) {
                     let wanted = Wanted { topic: &output.topic, partitions, bytes_max: output.message_bytes_max };
                     self.written(cluster, &pipeline.output_cluster, index, &["outputs", name], wanted);
                 }
                 self.progress_topic(cluster, index, pipeline, partitions);
+                if found > 0 {
+                    self.state_topic(cluster, index, pipeline, found);
+                }
                 let errors = &pipeline.errors;
                 let wanted = Wanted { topic: &errors.topic, partitions: 1, bytes_max: errors.message_bytes_max };
                 self.written(cluster, &pipeline.output_cluster, index, &["errors"], wanted);
@@ -234,6 +241,17 @@ impl Check {
                 partitions,
                 "Exactly-once bears {PARTITIONS_MAX} partitions of a pipeline in one host: run as many hosts as that takes."
             );
+        }
+    }
+
+    /// The topic of state, where there is any.
+    fn state_topic(&mut self, cluster: &Cluster, index: usize, pipeline: &PipelineConfig, partitions: u32) {
+        let Some(state) = &pipeline.state else { return };
+        let (brokers, keys) = (&pipeline.output_cluster.brokers, ["state", "topic"]);
+        match state_topic::unfit(cluster, brokers, &state.topic, partitions, ASK_MS) {
+            Ok(None) => {}
+            Ok(Some((problem, remedy))) => self.pipeline_mistake(index, &keys, problem, &remedy),
+            Err(error) => self.pipeline_mistake(index, &keys, error.to_string(), "grant the host this topic"),
         }
     }
 

@@ -1,7 +1,10 @@
 //! The command line: which words there are, what they print, how the process ends (0 done, 1 failed, 2 wrong usage or
 //! configuration). What the words do is elsewhere.
 
+mod audit;
+mod offsets;
 mod reprocess;
+mod until_interrupted;
 
 use crate::catalog::{self, Catalog};
 use crate::check::{self, Reach};
@@ -33,6 +36,10 @@ const EXAMPLES: &str = "Examples:
   millrace inspect enrich.wasm        show what a plugin reads, emits and asks for
   millrace reprocess host.yaml --pipeline enrich --dry-run
                                       show which failed events can be given back
+  millrace audit host.yaml --pipeline enrich
+                                      verify what a pipeline wrote against what it read
+  millrace offsets show host.yaml --pipeline enrich
+                                      show how far a pipeline is, and set it elsewhere
   millrace consume mediawiki.recentchange --limit 3
                                       show events of a public stream
   millrace catalog host.yaml          show all streams, and who reads and writes them
@@ -102,6 +109,12 @@ enum Command {
     /// Give the events of a pipeline that failed back to it.
     #[command(after_help = reprocess::HELP)]
     Reprocess(reprocess::Arguments),
+    /// Verify what a pipeline wrote against what it read: what is missing, doubled, out of order, invalid.
+    #[command(after_help = audit::HELP)]
+    Audit(Box<audit::Arguments>),
+    /// Show how far a pipeline is in each partition, set it elsewhere, or skip single events.
+    #[command(after_help = offsets::HELP)]
+    Offsets(Box<offsets::Arguments>),
     /// Show the events of a stream: from Kafka, from EventStreams or from files.
     #[command(after_help = consume::EXAMPLES)]
     Consume(Box<ConsumeArguments>),
@@ -198,6 +211,8 @@ pub fn main() -> ExitCode {
             give_order(admin, order, if json { Form::Json } else { Form::Text })
         }
         Command::Reprocess(arguments) => reprocess::run(arguments),
+        Command::Audit(arguments) => audit::run(*arguments),
+        Command::Offsets(arguments) => offsets::run(*arguments),
         Command::Consume(arguments) => match consume::run(&arguments) {
             consume::Ended::Done => DONE,
             consume::Ended::Failed => FAILED,
@@ -327,7 +342,9 @@ pub fn help() -> String {
     let mut command = Arguments::command().term_width(100);
     command.build();
     let mut text = command.render_long_help().to_string();
-    for name in ["run", "check", "inspect", "pipeline", "reprocess", "consume", "catalog", "reference"] {
+    for name in
+        ["run", "check", "inspect", "pipeline", "reprocess", "audit", "offsets", "consume", "catalog", "reference"]
+    {
         if let Some(sub) = command.find_subcommand_mut(name) {
             text.push_str(&format!("\n=== {name} ===\n{}", sub.render_long_help()));
         }

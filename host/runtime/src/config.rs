@@ -18,6 +18,7 @@ mod quantity;
 mod reader;
 mod registry;
 mod rules;
+mod state;
 mod tree;
 
 pub use brokerless::{BrokerlessConfig, SourceConfig};

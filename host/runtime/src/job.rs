@@ -1,9 +1,10 @@
-//! What passes between a pipeline's task and the workers: a job is one event that is to be run, a finish is what came
-//! of it. Both travel in batches.
+//! What passes between a pipeline's task and the workers: a job is one event or timer that is to be run, a finish is what
+//! came of it. Both travel in batches.
 
 use anyhow::ensure;
 use millrace_flow::outcome::Failure;
 use millrace_flow::record::{OutputRecord, Record};
+use millrace_flow::state::{DueTimer, KeyState, StateChanges};
 use millrace_platform::Attempts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -37,15 +38,21 @@ impl VersionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(pub u64);
 
-/// One event that is to be run by a worker.
+/// One event that is to be run by a worker, or one timer.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Its number.
     pub id: JobId,
-    /// The original record. A retry starts from it again.
+    /// The original record, or what stands for it ([`millrace_platform::timer_record`]). A retry starts from it again.
     pub record: Arc<Record>,
+    /// The timer, where it is one. Then it has state.
+    pub timer: Option<Arc<DueTimer>>,
+    /// The state of its key, where the pipeline has state and the record a key.
+    pub state: Option<Box<KeyState>>,
     /// Which try it is.
     pub attempts: Attempts,
+    /// Whether it killed the host so often that it is not run any more, but becomes an error event.
+    pub is_condemned: bool,
 }
 
 /// What a worker made of a job.
@@ -57,6 +64,8 @@ pub struct Finished {
     pub finish: Finish,
     /// The bytes of the answers that the event held (or holds): what admission estimates the next ones by.
     pub answer_bytes: u64,
+    /// What it changed in the state of its key. Nothing, unless it emitted or skipped.
+    pub changes: StateChanges,
 }
 
 /// What came of one event.

@@ -15,6 +15,7 @@ use crate::progress_topic;
 use crate::reload::file::PluginFile;
 use crate::reload::{self, Reloader};
 use crate::spec::PipelineSpec;
+use crate::state_topic;
 use crate::supervisor::Host;
 use anyhow::{Context as _, bail};
 use millrace_flow::admission::AdmissionLimits;
@@ -24,7 +25,7 @@ use millrace_kafka::config::{ConsumerConfig, ProducerConfig};
 use millrace_kafka::consumer::{Consumer, SourceEvent};
 use millrace_kafka::delivery::{Delivery, DeliveryEvent};
 use millrace_kafka::mock::is_embedded;
-use millrace_kafka::transactional::{Transactions, TransactionsConfig};
+use millrace_kafka::transactional::{ChangelogConfig, TRANSACTION_MS_DEFAULT, Transactions, TransactionsConfig};
 use millrace_lookup::EventService;
 use millrace_plugin::Plugin;
 use rustc_hash::FxHashMap;
@@ -77,6 +78,7 @@ pub async fn launch(
     host.plugins.runs(id, plugin.clone());
     host.metrics.plugin_runs(&config.name, &plugin);
     spec.metrics.retentions(retention_ms);
+    spec.metrics.no_state();
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);
     let (report_to, reports) = mpsc::channel(REPORTS_MAX);
     let event_outlet = event_outlet(host, &config, &spec, report_to.clone())?;
@@ -102,7 +104,10 @@ pub async fn launch(
         spec,
         changes,
         wanted: want,
-        path: path.with_reprocess(reprocess),
+        path: path
+            .with_reprocess(reprocess)
+            .with_suspects(host.crumbs.suspects(&config.name))
+            .with_state(config.state.as_ref().map(|state| state.topic.as_str().into())),
         workers: host.workers.clone(),
         results: finished,
         consumer,
@@ -113,6 +118,7 @@ pub async fn launch(
         clock: Arc::clone(&host.clock),
         tuning,
         drain: host.controls.drain(&config.name),
+        host: Arc::clone(host),
         stop: host.stop.clone(),
         status: publish,
     };
@@ -140,6 +146,11 @@ fn open_ends(
             pipeline: config.name.clone(),
             cluster_id: cluster_id.to_owned(),
             progress_topic: progress_topic.as_str().into(),
+            transaction_ms: TRANSACTION_MS_DEFAULT,
+            state: config.state.as_ref().map(|state| ChangelogConfig {
+                topic: state.topic.as_str().into(),
+                bytes_max: usize::try_from(state.bytes_max).unwrap_or(usize::MAX),
+            }),
         };
         let transactions = Transactions::new(transactions, reports);
         let consumer = Consumer::start_with(consumer_config(config), sink, transactions.clone())?;
@@ -222,6 +233,17 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
         {
             bail!("{problem}; {remedy}");
         }
+        if let Some(state) = &asked.state {
+            // One topic: the rules of the configuration see to it.
+            let inputs = asked.inputs.values().flat_map(|input| &input.topics);
+            for partitions in inputs.map(|topic| partitions(&input, topic)) {
+                let (brokers, partitions) = (&asked.output_cluster.brokers, partitions?);
+                if let Some((problem, remedy)) = state_topic::unfit(&output, brokers, &state.topic, partitions, ASK_MS)?
+                {
+                    bail!("{problem}; {remedy}");
+                }
+            }
+        }
         anyhow::Ok(Surroundings { cluster_id: id, retention_ms })
     });
     let found = asking.await.context("looking at the cluster ended in a fault")??;
@@ -229,6 +251,11 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
         bail!("this is the demo's embedded broker, which keeps no promise; an ordinary run needs a real Kafka");
     }
     Ok(found)
+}
+
+/// How many partitions a topic has that is there.
+fn partitions(cluster: &Cluster, topic: &str) -> anyhow::Result<u32> {
+    Ok(cluster.topic(topic, ASK_MS)?.map_or(0, |found| found.partitions))
 }
 
 /// How long a topic keeps records, in milliseconds. None: for ever, or as long as nothing newer has the same key.

@@ -8,7 +8,9 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod audit;
 pub mod binding;
+pub mod breadcrumb;
 pub mod brokerless;
 pub mod catalog;
 pub mod check;
@@ -24,9 +26,12 @@ pub mod inspect;
 pub mod job;
 pub mod launch;
 pub mod metrics;
+pub mod offsets;
+pub mod operator;
 pub mod orders;
 pub mod partition;
 pub mod pipeline;
+pub mod pipelines;
 pub mod progress_topic;
 pub mod reference;
 pub mod registry;
@@ -34,6 +39,8 @@ pub mod reload;
 pub mod reprocess;
 pub mod shutdown;
 pub mod spec;
+pub mod standing;
+pub mod state_topic;
 pub mod station;
 pub mod supervisor;
 pub mod telemetry;

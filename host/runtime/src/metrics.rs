@@ -2,7 +2,7 @@
 //! an event costs an atomic addition and no search by label. The table of all families is in `metrics/families.rs`.
 //!
 //! The accounting adds up at any moment: every event that came in is in flight until exactly one of emitted, skipped,
-//! tombstone, canary, failed and abandoned is counted for it, and that call takes it out of flight.
+//! kept, tombstone, canary, failed and abandoned is counted for it, and that call takes it out of flight.
 
 mod bounded;
 mod families;
@@ -10,6 +10,7 @@ mod guest;
 mod lookups;
 mod process;
 mod source;
+mod state;
 
 use crate::event_outlet::PostOutcome;
 use crate::telemetry::{PluginLogRate, plugin_lines};
@@ -26,6 +27,8 @@ use prometheus::{CounterVec, Opts, Registry, TextEncoder};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use source::ByPartition;
 pub use source::OldestOpen;
+pub use state::Fired;
+use state::StateMetrics;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -261,6 +264,7 @@ pub struct PipelineMetrics {
     events_in: IntCounter,
     emitted: IntCounter,
     skipped: WordCounters,
+    kept: WordCounters,
     tombstone: IntCounter,
     canary: IntCounter,
     unfit: IntCounter,
@@ -295,6 +299,7 @@ pub struct PipelineMetrics {
     fetched_bytes: IntCounter,
     fetched_records: IntCounter,
     by_partition: ByPartition,
+    state: StateMetrics,
     rebalances: IntCounter,
     source_trouble: IntCounter,
     commits: IntCounter,
@@ -318,6 +323,7 @@ impl PipelineMetrics {
             events_in: counter(&families::EVENTS_IN),
             emitted: counter(&families::EVENTS_EMITTED),
             skipped: words(&families::EVENTS_SKIPPED),
+            kept: words(&families::EVENTS_KEPT),
             tombstone: counter(&families::EVENTS_TOMBSTONE),
             canary: counter(&families::EVENTS_CANARY),
             unfit: counter(&families::EVENTS_UNFIT),
@@ -352,6 +358,7 @@ impl PipelineMetrics {
             fetched_bytes: counter(&families::FETCHED_BYTES),
             fetched_records: counter(&families::FETCHED_RECORDS),
             by_partition: ByPartition::new(host),
+            state: StateMetrics::new(host, name),
             rebalances: counter(&families::REBALANCES),
             source_trouble: counter(&families::SOURCE_TROUBLE),
             commits: counter(&families::COMMITS),
@@ -396,6 +403,12 @@ impl PipelineMetrics {
     /// An event settled without output, for the plugin's `reason`.
     pub fn skipped(&self, reason: &str) {
         self.skipped.count(reason);
+        self.in_flight.dec();
+    }
+
+    /// An event settled without output, for the plugin's `reason`, and changed state.
+    pub fn kept(&self, reason: &str) {
+        self.kept.count(reason);
         self.in_flight.dec();
     }
 

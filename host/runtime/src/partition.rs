@@ -6,9 +6,12 @@
 //! | admit | [`RecordPath::admit`]: `flow::ledger`, `flow::admission`, `flow::failures` | the record waits in its backlog, its partition is paused |
 //! | lane | [`RecordPath::admit`]: `flow::lane` | - |
 //! | decode, turn, lookup, check | `station.rs`: `start`, `round`, `ask`, `check` | an error event |
-//! | finish | [`RecordPath::finish`] | a retry starts the original record again; its lane waits |
+//! | finish | [`RecordPath::finish`]: `flow::state` | a retry starts the original record again; its lane waits |
 //! | deliver | [`RecordPath::deliver`] -> `kafka::Delivery`; in exactly-once [`RecordPath::seal`] -> `kafka::Transactions` | the pipeline stops, the transaction is tried again; nothing is dropped |
 //! | settle | [`RecordPath::delivered`], [`RecordPath::progress`]; in exactly-once [`RecordPath::committed`] | never without delivery |
+//!
+//! A timer that is due takes the same path from the lane on ([`RecordPath::fire_due`]); it has no offset, so it settles
+//! nothing in the ledger.
 //!
 //! Nothing here waits: `pipeline.rs` is the loop around it and owns every queue and timer.
 
@@ -23,6 +26,9 @@ mod refused;
 mod reprocessed;
 #[cfg(test)]
 mod sample;
+mod state;
+mod suspects;
+mod timers;
 mod transactions;
 mod versions;
 
@@ -32,8 +38,9 @@ pub use flow::Flow;
 pub use outbox::Destination;
 pub use refused::Refused;
 pub use reprocessed::ReprocessTopic;
+pub use state::NoRoom;
 
-use crate::job::{Finish, Finished, Job, JobId, VersionId};
+use crate::job::{Finish, Finished, JobId, VersionId};
 use crate::metrics::PipelineMetrics;
 use millrace_flow::admission::{Admission, AdmissionLimits, AnswerEstimate, Head};
 use millrace_flow::failures::{FailureBreaker, FailureLimits, FailureNews, Gate, Purpose};
@@ -41,15 +48,18 @@ use millrace_flow::lane::{LaneId, Lanes};
 use millrace_flow::ledger::{Admitted, Ledger};
 use millrace_flow::progress::{PluginDigest, Progress, ProgressBudget};
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
+use millrace_flow::state::{DueTimer, StateChanges, StateStore};
 use millrace_flow::transactions::{Gathering, TransactionLimits};
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::Unit;
 use millrace_platform::{Attempts, Restored, content_bytes_hint};
 use outbox::{Outboxes, UnitJobs};
 use rustc_hash::FxHashMap;
+use state::PartitionState;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
+use suspects::Suspects;
 use transactions::Sealed;
 use versions::{PartitionVersions, RunningVersions};
 
@@ -82,6 +92,8 @@ pub struct Partition {
     ledger: Ledger,
     lanes: Lanes<JobId>,
     versions: PartitionVersions,
+    /// What is kept of its keys, where the pipeline has state.
+    state: Option<PartitionState>,
     /// When another version began of which no event was admitted yet.
     swapped: Option<Instant>,
     /// Records that were polled and wait for room.
@@ -114,12 +126,13 @@ struct Waiting {
     to_come: u64,
 }
 
-/// One event between admission and settlement.
+/// One event between admission and settlement, or one timer.
 struct OpenJob {
     partition: TopicPartition,
-    /// Its offset there. The record has another one where it came back through the reprocess topic.
+    /// Its offset there. The record has another one where it came back through the reprocess topic; a timer has none.
     offset: i64,
     record: Arc<Record>,
+    timer: Option<Arc<DueTimer>>,
     version: VersionId,
     lane: LaneId,
     attempts: Attempts,
@@ -129,32 +142,35 @@ struct OpenJob {
     /// Whether it was admitted alone, to find out whether events still fail.
     purpose: Purpose,
     worker: Option<usize>,
+    /// Whether it killed the host so often that it is not run any more.
+    is_condemned: bool,
     /// Whether its lane went on and its progress was reserved: once, also when it has to run again.
     released: bool,
     /// What came of it, once that is known; counted when it settles.
     ending: Option<Ending>,
+    /// What it changed in the state of its key, until that goes into a transaction.
+    changes: StateChanges,
 }
 
 /// What an event counts as once it settles.
 enum Ending {
     Emitted(usize),
     Skipped(String),
+    /// Skipped, and it changed state.
+    Kept(String),
     Tombstone,
     Canary,
     Failed(String),
-}
-
-impl OpenJob {
-    /// The job as a worker gets it.
-    fn job(&self, id: JobId) -> Job {
-        Job { id, record: Arc::clone(&self.record), attempts: self.attempts }
-    }
 }
 
 /// The path of every record of one pipeline, from poll to settlement.
 pub struct RecordPath {
     order: Order,
     reprocess: Option<ReprocessTopic>,
+    /// The topic that keeps state. None: the pipeline has none.
+    changelog: Option<Arc<str>>,
+    /// The wall clock, as of the last look for timers.
+    wall_ms: u64,
     versions: RunningVersions,
     admission: Admission,
     failures: FailureBreaker,
@@ -166,6 +182,7 @@ pub struct RecordPath {
     partitions: FxHashMap<TopicPartition, Partition>,
     jobs: FxHashMap<JobId, OpenJob>,
     next_job: u64,
+    suspects: Suspects,
     /// Jobs that may run and have no worker yet.
     ready: Vec<JobId>,
     /// Jobs in flight per worker.
@@ -197,6 +214,8 @@ impl RecordPath {
         Self {
             order,
             reprocess: None,
+            changelog: None,
+            wall_ms: 0,
             versions: RunningVersions::new(version, plugin),
             admission: Admission::new(limits.admission),
             failures: FailureBreaker::new(limits.failures),
@@ -206,6 +225,7 @@ impl RecordPath {
             partitions: FxHashMap::default(),
             jobs: FxHashMap::default(),
             next_job: 0,
+            suspects: Suspects::default(),
             ready: Vec::new(),
             load: vec![0; workers],
             retries: BTreeMap::new(),
@@ -226,8 +246,15 @@ impl RecordPath {
         self
     }
 
-    /// Takes a partition over, from where its progress says.
-    pub fn assign(&mut self, partition: TopicPartition, progress: Progress) {
+    /// The same, with state that is kept in `changelog`.
+    #[must_use]
+    pub fn with_state(mut self, changelog: Option<Arc<str>>) -> Self {
+        self.changelog = changelog;
+        self
+    }
+
+    /// Takes a partition over, from where its progress says, with the state that was kept with that.
+    pub fn assign(&mut self, partition: TopicPartition, progress: Progress, state: Option<Box<StateStore>>) {
         let versions = self.versions.resume(&progress);
         let budget = match self.transactions {
             None => ProgressBudget::COMMIT_METADATA,
@@ -239,6 +266,7 @@ impl RecordPath {
             Partition {
                 ledger,
                 versions,
+                state: state.map(PartitionState::new),
                 swapped: None,
                 lanes: Lanes::new(),
                 backlog: VecDeque::new(),
@@ -282,8 +310,10 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self { partitions, admission, failures, answers, backlog_bytes, jobs, next_job, ready, .. } = self;
+        let Self { partitions, admission, failures, answers, backlog_bytes, jobs, next_job, ready, suspects, .. } =
+            self;
         let (order, drain, reprocess, metrics) = (self.order, &self.drain, &self.reprocess, &self.metrics);
+        let wall_ms = self.wall_ms;
         for (name, partition) in partitions.iter_mut() {
             while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
                 if drain.as_ref().is_some_and(|until| !until.takes(name, record.offset)) {
@@ -310,6 +340,9 @@ impl RecordPath {
                 partition.full_since = None;
                 *backlog_bytes = backlog_bytes.saturating_sub(bytes);
                 metrics.polled(bytes);
+                if let Some(state) = &mut partition.state {
+                    state.observe(record.timestamp_ms, wall_ms);
+                }
                 if partition.ledger.admit(record.offset) == Admitted::AlreadySettled {
                     metrics.repeated_settled();
                     continue;
@@ -330,13 +363,15 @@ impl RecordPath {
                 }
                 let id = JobId(*next_job);
                 *next_job += 1;
-                let lane = lane_of(order, &record);
+                let lane = lane_of(order, record.key.as_deref());
+                let is_condemned = Self::is_condemned(suspects, id, (record.source.clone(), record.offset));
                 jobs.insert(
                     id,
                     OpenJob {
                         partition: name.clone(),
                         offset,
                         record: Arc::new(record),
+                        timer: None,
                         version,
                         lane,
                         attempts: Attempts { run: 1, reprocessed },
@@ -344,8 +379,10 @@ impl RecordPath {
                         admitted: now,
                         purpose,
                         worker: None,
+                        is_condemned,
                         released: false,
                         ending: None,
+                        changes: StateChanges::default(),
                     },
                 );
                 if let Some(id) = partition.lanes.enter(lane, id) {
@@ -355,9 +392,11 @@ impl RecordPath {
         }
     }
 
-    /// Finish: what the workers made of their jobs. Jobs of lost partitions are ignored.
-    pub fn finish(&mut self, finished: Vec<Finished>, now: Instant) {
-        for Finished { id, finish, answer_bytes } in finished {
+    /// Finish: what the workers made of their jobs. Jobs of lost partitions are ignored. Returns those whose changes the
+    /// state has no room for: they are to finish once more, as failed.
+    pub fn finish(&mut self, finished: Vec<Finished>, now: Instant) -> Vec<NoRoom> {
+        let mut without_room = Vec::new();
+        for Finished { id, finish, answer_bytes, changes } in finished {
             if matches!(finish, Finish::Grown) {
                 self.grow(id, answer_bytes);
                 continue;
@@ -381,13 +420,22 @@ impl RecordPath {
                     continue;
                 }
                 Finish::Emitted(outputs) => (Ending::Emitted(outputs.len()), outputs),
-                Finish::Skipped(reason) => (Ending::Skipped(reason), Vec::new()),
+                Finish::Skipped(reason) if changes.is_empty() => (Ending::Skipped(reason), Vec::new()),
+                Finish::Skipped(reason) => (Ending::Kept(reason), Vec::new()),
                 Finish::Tombstone => (Ending::Tombstone, Vec::new()),
                 Finish::Canary => (Ending::Canary, Vec::new()),
                 Finish::Failed { error_type, error_event } => (Ending::Failed(error_type), vec![*error_event]),
             };
+            let changed = match self.keep(id, changes, &ending) {
+                Ok(changed) => changed,
+                Err(full) => {
+                    without_room.extend(self.no_room(id, full));
+                    continue;
+                }
+            };
+            let Some(job) = self.jobs.get_mut(&id) else { continue };
             job.ending = Some(ending);
-            let held = outputs.iter().map(|output| output.bytes() as u64).sum::<u64>();
+            let held = outputs.iter().map(|output| output.bytes() as u64).sum::<u64>() + changed;
             self.answers.observe(answer_bytes.max(held));
             let weight = job.record.bytes() as u64 + BOOKKEEPING_BYTES + held;
             self.admission.adjust(job.reserved, weight);
@@ -395,6 +443,7 @@ impl RecordPath {
             self.release(id, outputs, now);
         }
         self.release_held(now);
+        without_room
     }
 
     /// Puts the outputs of a finished job into the outbox, or holds them while the progress has no room for them.
@@ -405,11 +454,13 @@ impl RecordPath {
         if job.released {
             return self.send(id, outputs, now);
         }
-        if !partition.ledger.may_deliver(offset) {
-            partition.held.insert(offset, (id, outputs));
-            return;
+        if job.timer.is_none() {
+            if !partition.ledger.may_deliver(offset) {
+                partition.held.insert(offset, (id, outputs));
+                return;
+            }
+            partition.ledger.deliver(offset);
         }
-        partition.ledger.deliver(offset);
         let lane = job.lane;
         if let Some(job) = self.jobs.get_mut(&id) {
             job.released = true;
@@ -464,11 +515,18 @@ impl RecordPath {
     fn settle(&mut self, id: JobId, now: Instant) {
         let Some(job) = self.jobs.remove(&id) else { return };
         self.admission.release(job.reserved);
-        self.metrics.settled(now.saturating_duration_since(job.admitted));
         self.count_ending(&job, now);
+        if job.timer.is_none() {
+            self.clear_suspect(&job);
+        }
+        if job.timer.is_some() {
+            return self.count_fired(&job);
+        }
+        self.metrics.settled(now.saturating_duration_since(job.admitted));
         match &job.ending {
             Some(Ending::Emitted(outputs)) => self.metrics.emitted(*outputs),
             Some(Ending::Skipped(reason)) => self.metrics.skipped(reason),
+            Some(Ending::Kept(reason)) => self.metrics.kept(reason),
             Some(Ending::Tombstone) => self.metrics.tombstone(),
             Some(Ending::Canary) => self.metrics.canary(),
             Some(Ending::Failed(error_type)) => self.metrics.failed(error_type),
@@ -493,7 +551,7 @@ impl RecordPath {
         }
     }
 
-    /// Events between admission and settlement, of these partitions or of all.
+    /// Events and timers between admission and settlement, of these partitions or of all.
     pub fn open(&self, only: Option<&[TopicPartition]>) -> usize {
         match only {
             None => self.jobs.len(),
@@ -516,6 +574,7 @@ impl RecordPath {
         let paused = self.partitions.values().filter(|partition| partition.paused).count();
         self.metrics.held(self.partitions.values().map(|partition| partition.held.len()).sum());
         self.metrics.versions(self.versions.count());
+        self.observe_state();
         self.metrics.gauges(self.jobs.len(), self.admission.held() + self.backlog_bytes, paused, self.partitions.len());
     }
 
@@ -532,8 +591,8 @@ fn to_come(record: &Record) -> u64 {
     content.saturating_mul(2).max(record.bytes() as u64)
 }
 
-fn lane_of(order: Order, record: &Record) -> LaneId {
-    match (order, &record.key) {
+fn lane_of(order: Order, key: Option<&[u8]>) -> LaneId {
+    match (order, key) {
         (Order::PerKey, Some(key)) => LaneId::of_key(key),
         (Order::PerKey, None) | (Order::PerPartition, _) => LaneId::PARTITION,
     }

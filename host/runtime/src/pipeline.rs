@@ -4,6 +4,7 @@
 mod failing;
 mod leaving;
 mod reports;
+mod state;
 mod transactions;
 mod versions;
 
@@ -14,6 +15,7 @@ use crate::event_outlet::EventOutlet;
 use crate::job::{Finished, VersionId};
 use crate::partition::{Batch, Destination, RecordPath, Until};
 use crate::spec::PipelineSpec;
+use crate::supervisor::Host;
 use crate::worker::Message;
 use millrace_flow::clock::Clock;
 use millrace_flow::progress::{PluginDigest, Progress, ProgressError};
@@ -115,6 +117,8 @@ pub struct Pipeline {
     pub tuning: Tuning,
     /// Up to where it is to take events, if an operator drains it.
     pub drain: watch::Receiver<Option<Until>>,
+    /// The host.
+    pub host: Arc<Host>,
     /// True once the host stops.
     pub stop: watch::Receiver<bool>,
     /// How it is, for readiness.
@@ -222,7 +226,7 @@ impl Pipeline {
                     self.on_report(report.ok_or(PipelineError::Gone("delivery"))?, &mut state)?;
                 }
                 finished = self.results.recv() => {
-                    self.path.finish(finished.ok_or(PipelineError::Gone("workers"))?, Instant::now());
+                    self.on_finished(finished.ok_or(PipelineError::Gone("workers"))?);
                 }
                 changed = self.stop.changed(), if !state.stopping => {
                     if changed.is_err() || *self.stop.borrow() {
@@ -254,6 +258,7 @@ impl Pipeline {
         let now = Instant::now();
         self.path.retry_due(now);
         if !state.stopping {
+            self.path.fire_due(now, self.clock.now_ms());
             self.path.admit(now);
         }
         self.dispatch()?;
@@ -289,6 +294,10 @@ impl Pipeline {
     /// Writes down how things stand.
     fn observe(&mut self) {
         self.path.observe();
+        let cleared = self.path.cleared_suspects();
+        if !cleared.is_empty() {
+            self.host.crumbs.cleared(&self.spec.name, &cleared);
+        }
         self.spec.metrics.oldest_open(&self.path.oldest_open(), self.clock.now_ms());
         self.observe_failures();
         if let Some(statistics) = self.consumer.statistics() {
@@ -307,6 +316,9 @@ impl Pipeline {
         }
         if let Some(due) = self.path.next_seal(now) {
             wake = wake.min(due.max(now));
+        }
+        if let Some(after) = self.path.next_timer(self.clock.now_ms()) {
+            wake = wake.min(now + after);
         }
         wake.min(state.next_commit.max(now))
     }
@@ -403,7 +415,7 @@ impl Pipeline {
 
     fn on_assigned(&mut self, assignments: Vec<Assignment>, state: &mut State) -> Result<(), PipelineError> {
         self.see_off_at_once(&assignments, state);
-        for Assignment { partition, progress, start } in assignments {
+        for Assignment { partition, progress, start, state } in assignments {
             let offset = progress.offset.unwrap_or(start);
             let progress = match progress.offset {
                 None => Progress::at(start),
@@ -411,7 +423,7 @@ impl Pipeline {
                     .map_err(|source| PipelineError::Progress { partition: partition.clone(), source })?,
             };
             tracing::info!(pipeline = self.spec.name, %partition, offset, "Partition assigned.");
-            self.path.assign(partition, progress);
+            self.path.assign(partition, progress, state);
         }
         self.look_at_partition_count()?;
         self.look_after_versions(state);

@@ -12,6 +12,7 @@ pub mod session;
 pub mod summary;
 
 use crate::config::{HostConfig, Mistakes, PipelineConfig, ReprocessConfig, show_duration};
+use crate::pipelines::{NoPipeline, find_pipeline};
 use millrace_kafka::cluster::Cluster;
 use millrace_kafka::error::KafkaError;
 use std::path::Path;
@@ -24,15 +25,8 @@ pub enum NotConfigured {
     #[error(transparent)]
     Mistakes(#[from] Mistakes),
     /// There is no such pipeline.
-    #[error("there is no pipeline `{name}` in {file}; its pipelines are: {known}")]
-    Pipeline {
-        /// The name that was asked for.
-        name: String,
-        /// The file.
-        file: String,
-        /// The names that there are.
-        known: String,
-    },
+    #[error(transparent)]
+    Pipeline(#[from] NoPipeline),
     /// The pipeline has no way back.
     #[error(
         "the pipeline `{name}` has no reprocess topic; add `reprocess: {{ topic: NAME }}` to it in {file}, create the topic, \
@@ -52,14 +46,10 @@ pub enum NotConfigured {
 /// See [`NotConfigured`].
 pub fn find(file: &Path, name: &str) -> Result<(PipelineConfig, ReprocessConfig), NotConfigured> {
     let config = HostConfig::load(file)?;
-    let file = file.display().to_string();
-    let known: Vec<&str> = config.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect();
-    let known = known.join(", ");
-    let pipeline = config.pipelines.into_iter().find(|pipeline| pipeline.name == name);
-    let pipeline =
-        pipeline.ok_or_else(|| NotConfigured::Pipeline { name: name.to_owned(), file: file.clone(), known })?;
+    let pipeline = find_pipeline(config, file, name)?;
     let reprocess = pipeline.reprocess.clone();
-    let reprocess = reprocess.ok_or_else(|| NotConfigured::NoTopic { name: name.to_owned(), file })?;
+    let reprocess =
+        reprocess.ok_or_else(|| NotConfigured::NoTopic { name: name.to_owned(), file: file.display().to_string() })?;
     Ok((pipeline, reprocess))
 }
 

@@ -4,7 +4,9 @@
 use crate::config::UnfitConfig;
 use crate::job::{PipelineId, VersionId};
 use crate::metrics::PipelineMetrics;
+use millrace_flow::record::Record;
 use millrace_flow::retry::RetryPolicy;
+use millrace_flow::state::DueTimer;
 use millrace_lookup::Scope;
 use millrace_platform::{DecodeLimits, ErrorStream, Origin, OutputStream, Projection};
 use millrace_plugin::{Limits, Plugin};
@@ -59,6 +61,8 @@ pub struct PipelineSpec {
     pub event_deadline: Duration,
     /// Values above this size reach the plugin as a blob.
     pub inline_bytes_max: usize,
+    /// Whether state is kept, by the keys of records.
+    pub has_state: bool,
     /// What the plugin may ask for.
     pub scope: Arc<Scope>,
     /// The pipeline's metrics.
@@ -66,8 +70,9 @@ pub struct PipelineSpec {
 }
 
 impl PipelineSpec {
-    /// Where `record` came from, as outputs and error events say it.
-    pub fn origin<'a>(&'a self, record: &'a millrace_flow::record::Record) -> Origin<'a> {
-        Origin { pipeline: &self.name, cluster_id: &self.cluster_id, record, plugin_digest: &self.plugin_digest }
+    /// Where `record` came from, as outputs and error events say it; or the timer that it stands for.
+    pub fn origin<'a>(&'a self, record: &'a Record, timer: Option<&'a DueTimer>) -> Origin<'a> {
+        let (pipeline, cluster_id) = (self.name.as_str(), self.cluster_id.as_str());
+        Origin { pipeline, cluster_id, record, timer, plugin_digest: &self.plugin_digest }
     }
 }

@@ -2,6 +2,7 @@
 //! path, decode -> turn -> check, is here in this order; what comes before and after it is in `partition.rs`, and who
 //! takes the next turn in `worker.rs`.
 
+use crate::breadcrumb::Crumb;
 use crate::config::UnfitConfig;
 use crate::job::{Finish, Finished, Job, JobId, VersionId};
 use crate::spec::{InputBinding, PipelineSpec};
@@ -14,6 +15,7 @@ use millrace_flow::cause::{Cause, Word};
 use millrace_flow::lookup::{Ask, SealedAnswer};
 use millrace_flow::outcome::{Emission, Failure, Outcome};
 use millrace_flow::record::{OutputRecord, Record};
+use millrace_flow::state::{DueTimer, StateChanges};
 use millrace_kafka::failpoint::{self, Failpoint};
 use millrace_lookup::{Answered, Forget, LookupService, Request};
 use millrace_platform::{
@@ -50,7 +52,7 @@ pub(crate) fn token_parts(token: u64) -> (VersionId, Ticket) {
 /// One event in flight on this worker.
 struct OpenEvent {
     job: Job,
-    /// None for a tombstone.
+    /// None for a tombstone and a timer.
     document: Option<Document>,
     facts: EventFacts,
     /// The bytes of the answers that came in for it.
@@ -74,6 +76,8 @@ pub struct Station {
     finished: Vec<Finished>,
     asks: Vec<Request>,
     effects: Vec<Effect>,
+    /// The events that the next turns are about.
+    in_hand: FxHashMap<Ticket, Arc<Record>>,
     account: Account,
     /// What the worker is that it is on.
     on: Role,
@@ -91,6 +95,7 @@ impl Station {
             finished: Vec::new(),
             asks: Vec::new(),
             effects: Vec::new(),
+            in_hand: FxHashMap::default(),
             account: Account::open(Instant::now()),
             on: Role::Ordinary,
         }
@@ -112,8 +117,24 @@ impl Station {
     }
 
     /// Decodes the job's record and hands it to an instance, or finishes it here and now.
-    pub(crate) fn start(&mut self, job: Job, shared: &Shared, now_ms: u64) {
+    pub(crate) fn start(&mut self, mut job: Job, shared: &Shared, now_ms: u64) {
         let spec = Arc::clone(&self.spec);
+        if job.is_condemned {
+            let message = "the host died each time that it had this event in its hands, at last with no other beside it; \
+                           it was not run again";
+            return self.fail(&job, None, Failure::new(Cause::HostDied.word(), message), now_ms);
+        }
+        if job.timer.is_none() {
+            failpoint::pass_event(job.record.offset);
+        }
+        let state = job.state.take();
+        let state = match (&job.timer, state) {
+            (Some(timer), Some(state)) => {
+                let ticket = self.crew.start_timer(DueTimer::clone(timer), *state);
+                return self.seat(ticket, job, None, EventFacts::default());
+            }
+            (_, state) => state,
+        };
         let Some(input) = spec.inputs.get(&job.record.source.topic) else {
             let failure = no_input(&job.record);
             return self.fail(&job, None, failure, now_ms);
@@ -133,6 +154,10 @@ impl Station {
         if facts.canary {
             return self.finish(&job, Finish::Canary, 0);
         }
+        if spec.has_state && state.is_none() {
+            let message = "the record has no key, and this pipeline keeps state by key";
+            return self.fail(&job, document.as_ref(), Failure::new(Cause::NoKey.word(), message), now_ms);
+        }
         if let (Some((title, unfit)), Some(document)) = (&input.schema, &document)
             && let Err(error) = document.is_of(title)
         {
@@ -145,24 +170,41 @@ impl Station {
         if let (Some(conceals), Some(document)) = (facts.conceals, &document) {
             forget(conceals, document, &shared.lookup);
         }
-        let ticket = self.crew.start(event(&job, input, document.as_ref(), spec.inline_bytes_max));
-        let deadline = Instant::now() + spec.event_deadline;
+        let event = event(&job, input, document.as_ref(), spec.inline_bytes_max);
+        let ticket = match state {
+            None => self.crew.start(event),
+            Some(state) => self.crew.start_with_state(event, *state),
+        };
+        self.seat(ticket, job, document, facts);
+    }
+
+    /// Takes a ticket into the books.
+    fn seat(&mut self, ticket: Ticket, job: Job, document: Option<Document>, facts: EventFacts) {
+        let deadline = Instant::now() + self.spec.event_deadline;
         self.deadlines.push_back((deadline, ticket));
+        self.in_hand.insert(ticket, Arc::clone(&job.record));
         self.open
             .insert(ticket, OpenEvent { job, document, facts, answer_bytes: 0, told_bytes: 0, asks_open: 0, deadline });
+    }
+
+    /// Takes note of events that will be started now: from here on they may kill the host.
+    pub(crate) fn take_in_hand(&mut self, jobs: &[Job], crumb: &mut Crumb) {
+        crumb.lay(&self.spec.name, jobs.iter().map(|job| &job.record).chain(self.in_hand.values()));
     }
 
     /// Takes the answer to one of an event's questions. One for an event that is over is nobody's.
     pub(crate) fn answer(&mut self, ticket: Ticket, answered: Answered) {
         failpoint::pass(Failpoint::Answered);
         if let Some(open) = self.open.get_mut(&ticket) {
+            self.in_hand.insert(ticket, Arc::clone(&open.job.record));
             open.asks_open = open.asks_open.saturating_sub(1);
             open.deadline += Duration::from_millis(answered.held_ms);
             open.answer_bytes += answered.answer.as_ref().map_or(0, |reply| reply.held() as u64);
             if open.answer_bytes - open.told_bytes >= GROWTH_BYTES {
                 open.told_bytes = open.answer_bytes;
                 let (id, answer_bytes) = (open.job.id, open.answer_bytes);
-                self.finished.push(Finished { id, finish: Finish::Grown, answer_bytes });
+                let changes = StateChanges::default();
+                self.finished.push(Finished { id, finish: Finish::Grown, answer_bytes, changes });
             }
             let sealed = SealedAnswer { answer: answered.answer, seal: answered.seal };
             self.crew.answer(ticket, answered.ask_id, sealed);
@@ -187,9 +229,10 @@ impl Station {
     }
 
     /// One round: turns, what the turns said, deadlines, and off with it.
-    pub(crate) fn round(&mut self, shared: &Shared) {
+    pub(crate) fn round(&mut self, shared: &Shared, crumb: &mut Crumb) {
         let now_ms = shared.clock.now_ms();
         if self.crew.has_work() {
+            crumb.lay(&self.spec.name, self.in_hand.values());
             let mut effects = std::mem::take(&mut self.effects);
             let (began, spent) = (Instant::now(), ThreadTime::now());
             failpoint::pass(Failpoint::InTurn);
@@ -199,11 +242,14 @@ impl Station {
                 self.apply(effect, shared, now_ms);
             }
             self.effects = effects;
+            let open = &self.open;
+            self.in_hand.retain(|ticket, _| open.get(ticket).is_some_and(|open| open.asks_open == 0));
             let loose = self.crew.take_report();
             self.report(&loose);
             self.spec.metrics.instances_lost(self.crew.take_lost());
             self.account.book(spent.elapsed(), Instant::now());
         }
+        crumb.lift();
         // Behind the turns: an answer that has come in time is not lost to a round that took long.
         self.expire(shared, now_ms);
         if !self.asks.is_empty() {
@@ -218,10 +264,10 @@ impl Station {
     fn apply(&mut self, effect: Effect, shared: &Shared, now_ms: u64) {
         match effect {
             Effect::Ask { ticket, ask } => self.ask(ticket, ask),
-            Effect::Done { ticket, outcome, report } => {
+            Effect::Done { ticket, outcome, report, changes } => {
                 let Some(open) = self.close(ticket, shared) else { return };
                 self.report(&report);
-                self.conclude(open, outcome, now_ms);
+                self.conclude(open, outcome, changes, now_ms);
             }
             Effect::Fault { ticket, fault, report } => {
                 let Some(open) = self.close(ticket, shared) else { return };
@@ -259,16 +305,16 @@ impl Station {
         Some(open)
     }
 
-    /// Turns a plugin's outcome into what the pipeline delivers.
-    fn conclude(&mut self, open: OpenEvent, outcome: Outcome, now_ms: u64) {
+    /// Turns a plugin's outcome into what the pipeline delivers. What it changed in its state stands or falls with that.
+    fn conclude(&mut self, open: OpenEvent, outcome: Outcome, changes: StateChanges, now_ms: u64) {
         match outcome {
             Outcome::Emit(emissions) => match self.check(&open, emissions, now_ms) {
-                Ok(outputs) => self.finish(&open.job, Finish::Emitted(outputs), open.answer_bytes),
+                Ok(outputs) => self.finish_with(&open.job, Finish::Emitted(outputs), open.answer_bytes, changes),
                 Err(failure) => self.fail(&open.job, open.document.as_ref(), failure, now_ms),
             },
             Outcome::Skip(reason) => {
                 let finish = Finish::Skipped(Word::of(&reason).to_string());
-                self.finish(&open.job, finish, open.answer_bytes);
+                self.finish_with(&open.job, finish, open.answer_bytes, changes);
             }
             Outcome::Fail(failure) => self.fail(&open.job, open.document.as_ref(), failure, now_ms),
             Outcome::Retry { after_ms, failure } => {
@@ -290,7 +336,7 @@ impl Station {
     /// All or nothing.
     fn check(&self, open: &OpenEvent, emissions: Vec<Emission>, now_ms: u64) -> Result<Vec<OutputRecord>, Failure> {
         let spec = &self.spec;
-        let origin = spec.origin(&open.job.record);
+        let origin = spec.origin(&open.job.record, open.job.timer.as_deref());
         let input = spec.inputs.get(&open.job.record.source.topic);
         let mut outputs = Vec::with_capacity(emissions.len());
         let mut bytes = 0;
@@ -319,14 +365,18 @@ impl Station {
     fn fail(&mut self, job: &Job, document: Option<&Document>, failure: Failure, now_ms: u64) {
         let spec = Arc::clone(&self.spec);
         let error_type = Word::of(&failure.kind).to_string();
-        let origin = spec.origin(&job.record);
+        let origin = spec.origin(&job.record, job.timer.as_deref());
         let error_event =
             build_error_event(&error_type, &failure, document, &spec.errors, &origin, job.attempts, now_ms);
         self.finish(job, Finish::Failed { error_type, error_event: Box::new(error_event) }, 0);
     }
 
     fn finish(&mut self, job: &Job, finish: Finish, answer_bytes: u64) {
-        self.finished.push(Finished { id: job.id, finish, answer_bytes });
+        self.finish_with(job, finish, answer_bytes, StateChanges::default());
+    }
+
+    fn finish_with(&mut self, job: &Job, finish: Finish, answer_bytes: u64, changes: StateChanges) {
+        self.finished.push(Finished { id: job.id, finish, answer_bytes, changes });
     }
 
     /// Ends the events whose time is over. Time for which its lookups were held does not count.

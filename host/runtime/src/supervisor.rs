@@ -2,12 +2,14 @@
 //! signal.
 
 use crate::admin::{self, Health};
+use crate::breadcrumb::Breadcrumbs;
 use crate::clock::SystemClock;
 use crate::config::{HostConfig, PipelineConfig, Source};
 use crate::control::Controls;
 use crate::job::PipelineId;
 use crate::launch::{self, Launched};
 use crate::metrics::HostMetrics;
+use crate::pipeline::PipelineError;
 use crate::registry::{self, Schemas};
 use crate::reload::config::{PipelineConfigs, reread};
 use crate::reload::file::FileWatch;
@@ -16,6 +18,7 @@ use crate::shutdown::{self, Signals};
 use crate::worker::{self, Inbox, Message, Role, Shared};
 use anyhow::Context as _;
 use millrace_flow::clock::Clock;
+use millrace_kafka::error::KafkaError;
 use millrace_lookup::LookupService;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +73,8 @@ pub struct Host {
     pub health: Arc<Health>,
     /// What operators ordered.
     pub controls: Arc<Controls>,
+    /// Which events were in hand when a host died.
+    pub crumbs: Breadcrumbs,
     /// Whether the demo's embedded broker is taken for a Kafka.
     pub allow_embedded_broker: bool,
     /// True once the host stops.
@@ -116,7 +121,8 @@ async fn serve(
     let lookup = LookupService::new(launch::lookups::lookup_config(&config), Arc::clone(&clock), handle.clone())?;
     metrics.watch_lookups(lookup.clone());
     let engine = millrace_plugin::Engine::new(engine_config(&config))?;
-    let Workers { workers, sidelines, threads } = start_workers(config.workers, &lookup, &clock, &handle)?;
+    let crumbs = Breadcrumbs::open(config.plugins.cache_dir.as_ref().map(|folder| folder.join("breadcrumbs")));
+    let Workers { workers, sidelines, threads } = start_workers(config.workers, &lookup, &clock, &crumbs, &handle)?;
     let controls = Arc::new(Controls::new(config.pipelines.iter().map(|pipeline| pipeline.name.clone())));
     let shown = (Arc::clone(&metrics), Arc::clone(&health), Arc::clone(&controls));
     let admin = admin::serve(&config.admin, shown).await?;
@@ -134,6 +140,7 @@ async fn serve(
         metrics,
         health,
         controls,
+        crumbs,
         allow_embedded_broker: broker == EmbeddedBroker::Allowed,
         stop,
     });
@@ -177,15 +184,16 @@ fn start_workers(
     count: usize,
     lookup: &LookupService,
     clock: &Arc<dyn Clock>,
+    crumbs: &Breadcrumbs,
     handle: &tokio::runtime::Handle,
 ) -> anyhow::Result<Workers> {
     let start = |name: String, role: Role, own: &Inbox, inbox: Receiver<Message>, partner: &Inbox| {
         let shared = Shared { lookup: lookup.clone(), answers: Arc::new(own.clone()), clock: Arc::clone(clock) };
-        let (handle, partner) = (handle.clone(), partner.clone());
+        let (handle, partner, crumb) = (handle.clone(), partner.clone(), crumbs.worker(&name));
         let run = move || {
             let _entered = handle.enter();
             let _last = EndsTheHost;
-            worker::run(inbox, role, partner, shared);
+            worker::run(inbox, role, partner, shared, crumb);
         };
         std::thread::Builder::new().name(name).spawn(run).context("a worker thread could not be started")
     };
@@ -248,13 +256,21 @@ async fn keep_running(host: Arc<Host>, id: PipelineId, config: watch::Receiver<P
         if started.elapsed() > BACKOFF_RESET {
             backoff = BACKOFF_MIN;
         }
+        host.health.stopped(&name, &format!("{error:#}"));
+        if matches!(error.downcast_ref(), Some(PipelineError::Kafka(KafkaError::SameInstance { .. }))) {
+            // To start it again would put the other host out, which would do the same in turn.
+            let error = format!("{error:#}");
+            tracing::error!(pipeline = name, error, "The pipeline stopped, and is not started again.");
+            // It fails once nobody is left who could say so.
+            drop(stop.wait_for(|stopping| *stopping).await);
+            return;
+        }
         tracing::error!(
             pipeline = name,
             error = format!("{error:#}"),
             again_in_s = backoff.as_secs(),
             "The pipeline stopped."
         );
-        host.health.stopped(&name, &format!("{error:#}"));
         host.metrics.pipeline_restarted(&name);
         tokio::select! {
             () = tokio::time::sleep(backoff) => {}

@@ -22,7 +22,8 @@ const PLUGIN_BYTES_MAX: usize = 1 << 20;
 /// See [`PLUGIN_LINES_MAX`].
 const PLUGIN_WINDOW: Duration = Duration::from_secs(1);
 
-/// Begins to log to standard error, as the configuration says. The libraries below tell what they warn of.
+/// Begins to log to standard error, as the configuration says. The libraries below tell what they warn of, and what a person
+/// changes is always told (target `audit`).
 ///
 /// # Errors
 /// Logging has begun already.
@@ -33,7 +34,7 @@ pub fn begin(config: LogConfig) -> anyhow::Result<()> {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
     let level = config.level.as_str().to_lowercase();
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("warn,millrace={level},plugin={level}"))?;
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("warn,millrace={level},plugin={level},audit=info"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let begun = if json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()

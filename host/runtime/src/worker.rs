@@ -10,6 +10,7 @@ mod inbox;
 pub use floor::Role;
 pub use inbox::Inbox;
 
+use crate::breadcrumb::Crumb;
 use crate::job::{Job, JobId, PipelineId, VersionId};
 use crate::station::Station;
 use floor::Floor;
@@ -56,13 +57,13 @@ pub struct Shared {
 const SIDELINE_NICE: i32 = 10;
 
 /// Runs a worker until it is told to stop. Its stations move to `partner`, which has the other role, and come back.
-pub fn run(mut inbox: Receiver<Message>, role: Role, partner: Inbox, shared: Shared) {
+pub fn run(mut inbox: Receiver<Message>, role: Role, partner: Inbox, shared: Shared, crumb: Crumb) {
     if role == Role::Sideline
         && let Err(error) = rustix::process::nice(SIDELINE_NICE)
     {
         tracing::warn!(%error, "Plugins that use too much CPU time cannot be given low priority.");
     }
-    let mut floor = Floor::new(role, partner, shared);
+    let mut floor = Floor::new(role, partner, shared, crumb);
     loop {
         let Some(first) = next_message(&mut inbox, &floor) else { return };
         let received = take(first, &mut inbox);

@@ -1,7 +1,7 @@
 //! Every folder in `tests/declared` is a case: `base` is fine, and each other one holds what differs from it; in `said.txt`
 //! stands what `millrace check` says of the whole, declared streams and schemas included. `UPDATE_EXPECTED=1` in the environment writes what is said now.
 //!
-//! The plugin is the one that gives back what it gets, under the names `in` and `out`.
+//! The plugin is the one that gives back what it gets, under the names `in` and `out`; beside it lies one that keeps state.
 
 #![allow(clippy::unwrap_used, reason = "tests, which may fail in the shortest way")]
 
@@ -49,8 +49,10 @@ fn said(case: &Path, tmp: &Path) -> String {
 fn what_is_said_of_every_case_is_what_is_expected() {
     let update = std::env::vars().any(|(name, _)| name == "UPDATE_EXPECTED");
     let tmp = tempfile::tempdir().unwrap();
-    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/target/components/identity.wasm");
-    std::fs::copy(plugin, tmp.path().join("plugin.wasm")).unwrap();
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/target/components");
+    for (guest, name) in [("identity.wasm", "plugin.wasm"), ("reorder-buffer.wasm", "keeper.wasm")] {
+        std::fs::copy(guests.join(guest), tmp.path().join(name)).unwrap();
+    }
     let mut cases: Vec<PathBuf> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 30, "the cases are gone");

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// What a plugin says of itself. The host compares it with the pipeline before anything runs: what a plugin wants *and*
 /// the operator grants is what it gets. `millrace inspect` shows it.
 ///
-/// The names of plugin, inputs, outputs and lookups have 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`, a letter or digit
+/// The names of plugin, inputs, outputs, lookups and stores have 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`, a letter or digit
 /// first, and there must be an input. A host refuses to load anything else; nothing is checked here.
 ///
 /// ```
@@ -64,6 +64,13 @@ impl Describe {
     /// asked and not here breaks a rule (`plugin_rule`), and a pipeline must grant exactly those that are here.
     pub fn lookup(mut self, kind: impl Into<String>) -> Self {
         self.lookups.push(kind.into());
+        self
+    }
+
+    /// One more store of state, for [`crate::Event::state`]; with any, timers may be set, too. The operator must grant each,
+    /// and every input needs keys. Its name is for good: what was kept is found by it.
+    pub fn store(mut self, name: impl Into<String>) -> Self {
+        self.stores.insert(name.into(), serde_json::json!({}));
         self
     }
 

@@ -6,7 +6,7 @@
 
 use crate::bindings::millrace::plugin::types as wit;
 use crate::ticket::{Instance, Ticket};
-use crate::{Event, Failure, Level, MediaWiki, Outcome, Plugin, imports, settings};
+use crate::{Event, Failure, Level, MediaWiki, Outcome, Plugin, Timer, imports, settings};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -57,10 +57,7 @@ impl<P: Plugin> Executor<P> {
                 wit::Input::Event(event) => self.start(event),
                 wit::Input::Answer(answer) => self.answer(answer),
                 wit::Input::Cancel(number) => drop(self.tasks.remove(&number)),
-                wit::Input::Timer(timer) => {
-                    let failure = Failure::new("unexpected_timer", "this plugin sets no timers");
-                    finish(&self.instance, timer.ticket, Err(failure));
-                }
+                wit::Input::Timer(timer) => self.fire(timer),
             }
         }
         self.poll_those_with_news();
@@ -73,7 +70,19 @@ impl<P: Plugin> Executor<P> {
         let plugin = Rc::clone(&self.plugin);
         let event = Event::new(Rc::clone(&ticket), event);
         let wiki = MediaWiki::new(Rc::clone(&ticket));
-        let mut future: Work = Box::pin(async move { plugin.process(event, &wiki).await });
+        self.begin(number, ticket, Box::pin(async move { plugin.process(event, &wiki).await }));
+    }
+
+    fn fire(&mut self, timer: wit::Timer) {
+        let number = timer.ticket;
+        let ticket = Ticket::new(number, Rc::clone(&self.instance));
+        let plugin = Rc::clone(&self.plugin);
+        let timer = Timer::new(Rc::clone(&ticket), timer);
+        let wiki = MediaWiki::new(Rc::clone(&ticket));
+        self.begin(number, ticket, Box::pin(async move { plugin.on_timer(timer, &wiki).await }));
+    }
+
+    fn begin(&mut self, number: u64, ticket: Rc<Ticket>, mut future: Work) {
         match poll(&mut future, &self.waker, &self.woken) {
             Poll::Ready(result) => finish(&self.instance, number, result),
             Poll::Pending => drop(self.tasks.insert(number, Task { ticket, future, has_news: false })),

@@ -80,7 +80,7 @@
 //! - So nothing may block: a turn that loops or computes for long holds up all others. There is no `sleep`, no thread.
 //! - `self` is shared by all events of one instance. A host runs several instances, and starts, ends and replaces them
 //!   as it likes. Keep in `self` what follows from the settings (a table made of them), and nothing else that an
-//!   outcome depends on: no totals, no "seen before". State that lasts is in the contract, but no host grants it yet.
+//!   outcome depends on: no totals, no "seen before". What is to last goes into [`State`], by key.
 //! - An event may run again: after a crash, after another event's panic, after [`Outcome::retry`]. Decide by the event,
 //!   the settings, the answers and [`Event::now_ms`] only; then it ends in the same way. What it emits has the same
 //!   `meta.id` each time.
@@ -96,6 +96,8 @@
 //! | emit a new event, several, or a tombstone | [`Emission`] and [`Outcome::emit`] |
 //! | emit, skip, retry or fail | [`Outcome`], which says when to use which |
 //! | say why an event failed | [`Failure`]; `?` makes one of a [`LookupError`] and of an error of `serde_json` |
+//! | remember something of a page | [`Event::state`]: values by key, kept with what is emitted; `state` needs [`Describe::store`] |
+//! | do something later | [`Event::set_timer`], by the stream's time or the wall clock, and [`Plugin::on_timer`] |
 //! | be set up by the operator | [`Plugin::Settings`], with a JSON Schema in [`Describe::settings`] |
 //! | log and count | [`Event::log`], [`Event::count`], [`Event::observe`] |
 //! | know the time, or throw dice | [`Event::now_ms`], [`Event::random`] |
@@ -109,7 +111,7 @@
 //! | await what is no lookup: a channel, another event, `std::future::pending()` | `plugin_stalled` |
 //! | panic: `unwrap` on nothing, an index out of bounds, a stack overflow | `plugin_trap`, with the panic's message |
 //! | take more memory than an instance may have | `plugin_memory` |
-//! | break the contract: an output or lookup not in `describe`, too many lookups, a foreign blob | `plugin_rule` |
+//! | break the contract: an output or lookup not in `describe`, too many lookups, a foreign blob, state without a key or a store | `plugin_rule` |
 //! | emit what is no JSON object, or edit where nothing can be (see [`Patch`]) | `output_invalid` |
 //! | take longer than the event's deadline | `deadline`; its future is dropped |
 //!
@@ -136,6 +138,7 @@
 //! | lookups of an event that are open at once (the others wait), and in all | 64, 1,000 | |
 //! | bytes of the params of a lookup | 64 KiB | |
 //! | emissions of an outcome | 1,000 | |
+//! | bytes of a value of state, and values and timers of a key | 1,000,000, 4,096 | |
 //! | log lines of an event, and bytes of one; the rest is cut | 50, 8 KiB | |
 //! | different metrics of an event, and of a pipeline; the rest counts as `other` | 50, 200 | |
 //! | stack | 512 KiB | |
@@ -159,6 +162,7 @@ mod outcome;
 mod plugin;
 mod random;
 mod settings;
+mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod text;
@@ -177,6 +181,7 @@ pub use lookup::revision::{Content, Revision, Slot};
 pub use outcome::{Emission, Outcome, Patch, pointer};
 pub use plugin::Plugin;
 pub use serde_json::{Value, json};
+pub use state::{Clock, State, Timer};
 pub use text::Text;
 
 /// Makes a crate the component of its plugin: `millrace_sdk::plugin!(MyPlugin);`, once, at the top level.

@@ -1,6 +1,6 @@
 //! What an author writes: the `Plugin` trait. What runs it is `executor`.
 
-use crate::{Describe, Event, Failure, MediaWiki, Outcome};
+use crate::{Describe, Event, Failure, MediaWiki, Outcome, Timer};
 use serde::de::DeserializeOwned;
 
 /// A plugin: what it wants, how it is set up, and what it makes of one event.
@@ -94,4 +94,16 @@ pub trait Plugin: Sized + 'static {
     /// A failure (mostly by `?`) makes an error event of the input. To ask for another attempt instead, return
     /// [`Outcome::retry`].
     fn process(&self, event: Event, wiki: &MediaWiki) -> impl Future<Output = Result<Outcome, Failure>>;
+
+    /// Decides about a timer that [`Event::set_timer`] set, once it is due. As [`Plugin::process`], but that there is no
+    /// document to patch. A failure makes an error event, and the timer is gone.
+    ///
+    /// Who sets no timers need not write this.
+    ///
+    /// # Errors
+    /// As [`Plugin::process`].
+    fn on_timer(&self, timer: Timer, wiki: &MediaWiki) -> impl Future<Output = Result<Outcome, Failure>> {
+        let _: (&Timer, &MediaWiki) = (&timer, wiki);
+        std::future::ready(Err(Failure::new("unexpected_timer", "this plugin does nothing with timers")))
+    }
 }

@@ -48,6 +48,9 @@
 //! assert_eq!(decided.failure_kind(), Some("unrecorded"));
 //! ```
 //!
+//! State is kept in the [`Host`], by the keys of the records: [`Host::state`] shows it, [`Host::put_state`] begins with
+//! some, and [`Host::fire_due`] runs the timers that are due.
+//!
 //! A [`Recording`] answers lookups with a document and the texts of its blobs, or with an error. A [`Record`] is an
 //! event with key, headers, place and time. [`Decided`] has what was emitted, asked, logged and counted. Many such
 //! tests are better kept as folders: [`cases`].
@@ -64,6 +67,7 @@ mod projection;
 mod record;
 mod recording;
 mod rules;
+pub(crate) mod state;
 
 pub use decided::{Decided, Decision, Emitted};
 pub use desk::Report;

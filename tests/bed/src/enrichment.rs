@@ -15,6 +15,8 @@ pub struct Enrichment {
     pub group: String,
     /// Where Kafka is.
     pub brokers: String,
+    /// The host's name in its consumer groups; empty: it has none.
+    pub instance_id: String,
     /// Settings of librdkafka, as YAML between braces.
     pub kafka_settings: String,
     /// Where compiled plugins are kept.
@@ -47,6 +49,10 @@ pub struct Enrichment {
     pub reprocess: String,
     /// The topic of progress records of exactly-once; empty: the promise is at-least-once.
     pub progress: String,
+    /// The stores that the plugin is granted, and the topic that keeps them; none: there are none.
+    pub state: Option<(Vec<&'static str>, String)>,
+    /// The most bytes of state of one partition, as YAML.
+    pub state_bytes: &'static str,
     /// Where a new group begins: `earliest`, `latest` or a time.
     pub start: String,
     /// Which events run one after the other: those of a `key`, or of a `partition`.
@@ -80,6 +86,7 @@ impl Enrichment {
             name: "enrichment".to_owned(),
             group: format!("millrace.{name}.in"),
             brokers: brokers.to_owned(),
+            instance_id: String::new(),
             kafka_settings: "session.timeout.ms: \"6000\"".to_owned(),
             cache_dir: "./plugin-cache".into(),
             api: api.to_owned(),
@@ -96,6 +103,8 @@ impl Enrichment {
             errors: format!("{name}.error"),
             reprocess: String::new(),
             progress: String::new(),
+            state: None,
+            state_bytes: "64 MiB",
             start: "earliest".to_owned(),
             order: "key",
             names: ("page_change", "page_content_change"),
@@ -127,11 +136,13 @@ impl Enrichment {
             self.ca_file.as_ref().map(|path| format!("  ca_file: \"{}\"\n", path.display())).unwrap_or_default();
         let mediawiki: String = self.mediawiki.iter().map(|line| format!("  {line}\n")).collect();
         let http = if self.http.is_empty() { String::new() } else { format!("http: {}\n", self.http) };
+        let instance_id =
+            if self.instance_id.is_empty() { String::new() } else { format!("instance_id: {}, ", self.instance_id) };
         let workers = self.workers.map(|workers| format!("workers: {workers}\n")).unwrap_or_default();
         format!(
             "{workers}kafka:
   clusters:
-    main: {{ brokers: \"{brokers}\", settings: {{ {kafka_settings} }} }}
+    main: {{ brokers: \"{brokers}\", {instance_id}settings: {{ {kafka_settings} }} }}
 mediawiki:
   endpoint: \"{api}\"
   api_path: {api_path}
@@ -178,6 +189,12 @@ pipelines:
             "" => String::new(),
             topic => format!("    delivery: exactly_once\n    progress_topic: \"{topic}\"\n"),
         };
+        let state = self.state.as_ref().map(|(stores, topic)| {
+            let stores: Vec<String> = stores.iter().map(|store| format!("{store}: {{}}")).collect();
+            let (stores, bytes) = (stores.join(", "), self.state_bytes);
+            format!("    stores: {{ {stores} }}\n    state: {{ topic: \"{topic}\", bytes: {bytes} }}\n")
+        });
+        let state = state.unwrap_or_default();
         let limits: String = self.limits.iter().map(|line| format!("      {line}\n")).collect();
         let limits = if limits.is_empty() { String::new() } else { format!("    limits:\n{limits}") };
         format!(
@@ -188,7 +205,7 @@ pipelines:
     order: {order}
     group: \"{group}\"
     start: {start}
-{delivery}{event_service}    inputs:
+{delivery}{state}{event_service}    inputs:
       {input_name}: {{ stream: mediawiki.page_change.v1, topics: [{inputs}] }}
     outputs:
       {output_name}:

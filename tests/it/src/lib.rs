@@ -246,7 +246,7 @@ pub fn settled_of(metrics: &Metrics, pipeline: &str) -> f64 {
 }
 
 fn settled_with(metrics: &Metrics, labels: &[&str]) -> f64 {
-    ["emitted", "skipped", "tombstone", "canary", "failed", "abandoned"]
+    ["emitted", "skipped", "kept", "tombstone", "canary", "failed", "abandoned"]
         .iter()
         .map(|outcome| metrics.sum(&format!("millrace_events_{outcome}_total"), labels))
         .sum()

@@ -187,6 +187,18 @@ impl Kafka {
         self.create_topics(&[Topic::new(name, partitions, configs)])
     }
 
+    /// Gives a topic so many partitions in all, and waits until each has a leader.
+    ///
+    /// # Errors
+    /// When Kafka refuses; the message holds its own.
+    pub fn create_partitions(&self, topic: &str, partitions: i32) -> anyhow::Result<()> {
+        let address = self.a_running_broker()?;
+        wire::create_partitions(address, topic, partitions)?;
+        wait_until("leaders of the new partitions", START_DEADLINE, || {
+            wire::cluster(address).is_ok_and(|now| now.has_led(topic, partitions))
+        })
+    }
+
     /// The cluster's own id.
     #[must_use]
     pub fn cluster_id(&self) -> String {

@@ -24,6 +24,7 @@ const KAFKA: &str = "millrace-kafka";
 const LOOKUP: &str = "millrace-lookup";
 const FLOW: &str = "millrace-flow";
 const RUNTIME: &str = "millrace-runtime";
+const SIM: &str = "millrace-sim";
 const SERVICES: &str = "millrace-services";
 const BED: &str = "millrace-bed";
 const CHAOS: &str = "millrace-chaos";
@@ -34,7 +35,7 @@ const XTASK: &str = "xtask";
 const SDK: &str = "millrace-sdk";
 
 /// Crates of the host's workspace, and which others of it each may see.
-const OURS: [(&str, &[&str]); 13] = [
+const OURS: [(&str, &[&str]); 14] = [
     (FLOW, &[]),
     (PLATFORM, &[FLOW]),
     (PLUGIN, &[FLOW]),
@@ -42,12 +43,13 @@ const OURS: [(&str, &[&str]); 13] = [
     (LOOKUP, &[FLOW]),
     (RUNTIME, &[FLOW, PLATFORM, PLUGIN, KAFKA, LOOKUP]),
     (TIDY, &[]),
+    (SIM, &[FLOW]),
     (SERVICES, &[]),
     (BED, &[FLOW, KAFKA, SERVICES]),
     (CHAOS, &[FLOW, KAFKA, SERVICES, BED]),
     (IT, &[FLOW, PLATFORM, PLUGIN, KAFKA, LOOKUP, RUNTIME, SERVICES, BED, CHAOS]),
     (NATIVE, &[]),
-    (XTASK, &[FLOW, KAFKA, SERVICES, BED, CHAOS]),
+    (XTASK, &[FLOW, KAFKA, SIM, SERVICES, BED, CHAOS]),
 ];
 
 /// Libraries that only some crates may see.
@@ -56,7 +58,7 @@ const RESERVED: [(&str, &[&str]); 6] = [
     ("rdkafka", &[KAFKA, NATIVE]),
     ("rdkafka-sys", &[KAFKA, NATIVE]),
     ("reqwest", &[LOOKUP, BED, IT, NATIVE, XTASK]),
-    ("anyhow", &[RUNTIME, SERVICES, BED, CHAOS, IT, NATIVE, XTASK]),
+    ("anyhow", &[RUNTIME, SIM, SERVICES, BED, CHAOS, IT, NATIVE, XTASK]),
     ("tokio", &[KAFKA, LOOKUP, RUNTIME, BED, CHAOS, IT, NATIVE, XTASK]),
 ];
 

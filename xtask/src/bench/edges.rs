@@ -46,12 +46,13 @@ const REST: Duration = Duration::from_secs(10);
 /// Producers wait so long for the last acknowledgement.
 const FLUSH_MS: u64 = 120_000;
 
-const GOALS: [Goal; 7] = [
+const GOALS: [Goal; 8] = [
     Goal::at_most(
         "in_flight_rss_peak_mb",
         "resident memory with 10,000 events in flight at answers after 15 s",
         1_500.0,
     ),
+    Goal::at_least("scale_two_hosts_ratio", "events/s of two hosts against one whose call slots are the limit", 1.8),
     Goal::at_least("hot_key_ratio", "events/s of 10,000 keys beside one key with as many events", 0.8),
     Goal::at_most("large_5_rss_of_bound", "resident memory with 5 contents of 10 MB/s, by the configured bound", 1.3),
     Goal::at_most("large_50_rss_of_bound", "resident memory with 50 contents of 10 MB/s, by the configured bound", 1.3),
@@ -72,11 +73,12 @@ const BUDGET_MB: f64 = 268.0;
 type Measure = fn(&mut Map<String, Value>) -> anyhow::Result<()>;
 
 /// What is measured, by name.
-const PARTS: [(&str, Measure); 7] = [
+const PARTS: [(&str, Measure); 8] = [
     ("in-flight", in_flight),
     ("large-content", large_content),
     ("large-events", large_events),
     ("hot-key", hot_key),
+    ("scale", super::scale::measure),
     ("pipelines", many_pipelines),
     ("swaps", swaps),
     ("lag", lag),
@@ -316,13 +318,13 @@ fn many_pipelines(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
 }
 
 /// A pipeline whose topics are there.
-fn ready(stage: &Stage, name: &str, call_slots: usize) -> anyhow::Result<Enrichment> {
+pub(super) fn ready(stage: &Stage, name: &str, call_slots: usize) -> anyhow::Result<Enrichment> {
     let pipeline = stage.enrichment(name, call_slots)?;
     stage.create(&[&pipeline.input, &pipeline.output, &pipeline.errors])?;
     Ok(pipeline)
 }
 
-fn feed(stage: &Stage, pipeline: &Enrichment, pages: impl Iterator<Item = u64>) -> anyhow::Result<()> {
+pub(super) fn feed(stage: &Stage, pipeline: &Enrichment, pages: impl Iterator<Item = u64>) -> anyhow::Result<()> {
     feed_at(stage, pipeline, pages, Duration::ZERO)
 }
 

@@ -124,7 +124,12 @@ impl Stage {
         let mut measured = match who {
             Who::Native => {
                 let child = self.start_native(&format!("{input}.in"), &output, scenario)?;
-                watch(&label, child.0.id(), &Ends::Topic(Output::open(&self.cluster(), &output)?), scenario.events)?
+                watch(
+                    &label,
+                    child.0.id(),
+                    &Ends::Topic(Box::new(Output::open(&self.cluster(), &output)?)),
+                    scenario.events,
+                )?
             }
             Who::Millrace | Who::MillraceOnce => {
                 let mut enrichment = self.enrichment(&name, scenario.call_slots)?;
@@ -151,7 +156,7 @@ impl Stage {
         let host = self.start_millrace(enrichment, others)?;
         // A transaction's markers take offsets too, so the host is asked for what is committed.
         let ends = match enrichment.progress.as_str() {
-            "" => Ends::Topic(Output::open(&self.cluster(), &enrichment.output)?),
+            "" => Ends::Topic(Box::new(Output::open(&self.cluster(), &enrichment.output)?)),
             _ => Ends::Host(&host),
         };
         let measured = watch(label, host.id(), &ends, expected).with_context(|| host.log_tail())?;
@@ -227,6 +232,13 @@ impl Stage {
         Host::start(&millrace_binary()?, &folder, &enrichment.yaml_with(others))
     }
 
+    /// Starts a host of a group, with a folder of its own.
+    pub(super) fn start_member(&self, enrichment: &Enrichment, number: u64) -> anyhow::Result<Host> {
+        let folder = self.folder.path().join(format!("{}-{number}", enrichment.output));
+        std::fs::create_dir_all(&folder)?;
+        Host::start(&millrace_binary()?, &folder, &enrichment.yaml())
+    }
+
     fn start_native(&self, input: &str, output: &str, scenario: &Scenario) -> anyhow::Result<Ended> {
         let binary = sibling("bench-native")?;
         let slots = scenario.call_slots.to_string();
@@ -248,7 +260,7 @@ impl Stage {
 /// Where the watcher looks how many outputs there are.
 pub(crate) enum Ends<'a> {
     /// At the end of their topic.
-    Topic(Output),
+    Topic(Box<Output>),
     /// In the metrics of the host.
     Host(&'a Host),
 }

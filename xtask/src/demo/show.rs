@@ -67,7 +67,7 @@ fn has_body(record: &Record) -> bool {
 fn outcomes(metrics: &Metrics) -> (u64, u64, u64) {
     let count = |outcome: &str| metrics.sum(&format!("millrace_events_{outcome}_total"), &[]) as u64;
     let (emitted, failed) = (count("emitted"), count("failed"));
-    (emitted, failed, emitted + failed + count("skipped") + count("tombstone") + count("canary"))
+    (emitted, failed, emitted + failed + count("skipped") + count("kept") + count("tombstone") + count("canary"))
 }
 
 /// The event with its long texts cut.
@@ -116,7 +116,7 @@ impl Summary {
             fed,
             seen,
             emitted: count("emitted"),
-            skipped: count("skipped") + count("tombstone"),
+            skipped: count("skipped") + count("kept") + count("tombstone"),
             canary: count("canary"),
             failed: count("failed"),
             calls,

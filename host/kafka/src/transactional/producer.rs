@@ -1,6 +1,6 @@
 //! A transactional producer, and what its errors mean. Every call of librdkafka's transactions is here.
 
-use super::{TRANSACTION_MS, Transaction, TransactionsConfig};
+use super::{Transaction, TransactionsConfig};
 use crate::config::{MessageTimeout, ProducerConfig};
 use crate::context::{lock, log_line};
 use crate::delivery::{DeliveryError, OutputFailure, is_too_large, native_record};
@@ -15,16 +15,22 @@ use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How long one call may wait for the broker before it is made again. librdkafka resumes what was begun.
-const CALL: Duration = Duration::from_secs(10);
-
-/// How long one kind of call is made again while the broker does not answer. After that the outcome counts as unknown.
-const PATIENCE: Duration = Duration::from_millis(2 * TRANSACTION_MS as u64);
-
 /// The producer of one partition. Whoever opens it next puts this one out of work.
 pub(super) struct TransactionalProducer {
     native: BaseProducer<Reports>,
     what: String,
+    /// See [`TransactionsConfig`].
+    call: Duration,
+    patience: Duration,
+}
+
+/// Why there is no producer.
+#[derive(Debug)]
+pub(super) enum NotOpened {
+    /// Another producer was made of the same name at the same time, and won.
+    Fenced,
+    /// Settings that librdkafka refuses, or a cluster that does not answer in time or knows no transactions.
+    Failed(KafkaError),
 }
 
 /// What became of one attempt to write a transaction.
@@ -53,26 +59,28 @@ impl TransactionalProducer {
     /// committed or aborted by the time this returns.
     ///
     /// # Errors
-    /// Settings that librdkafka refuses, or a cluster that does not answer in time or knows no transactions.
-    pub(super) fn open(config: &TransactionsConfig, partition: &TopicPartition) -> Result<Self, KafkaError> {
+    /// See [`NotOpened`].
+    pub(super) fn open(config: &TransactionsConfig, partition: &TopicPartition) -> Result<Self, NotOpened> {
         let id = config.key(partition).transactional_id();
         let what = format!("becoming the producer {id:?}");
         // A record that is not acknowledged in time fails its transaction, which is tried again: nothing is lost.
-        let message_timeout = MessageTimeout::AfterMs(TRANSACTION_MS);
+        let message_timeout = MessageTimeout::AfterMs(config.transaction_ms);
         let producer = ProducerConfig { message_timeout, linger_ms: LINGER_MS, ..config.producer.clone() };
-        let mut client = producer.render()?;
-        client.set("transactional.id", &id).set("transaction.timeout.ms", TRANSACTION_MS.to_string());
+        let mut client = producer.render().map_err(NotOpened::Failed)?;
+        client.set("transactional.id", &id).set("transaction.timeout.ms", config.transaction_ms.to_string());
         let native: BaseProducer<Reports> = BaseProducer::from_config_and_context(&client, Reports::default())
-            .map_err(|error| KafkaError::native(&what, &error))?;
-        native.init_transactions(CALL).map_err(|error| match error.rdkafka_error_code() {
-            Some(Code::UnsupportedFeature | Code::UnsupportedVersion) => KafkaError::Other {
+            .map_err(|error| NotOpened::Failed(KafkaError::native(&what, &error)))?;
+        native.init_transactions(config.call()).map_err(|error| match error.rdkafka_error_code() {
+            Some(Code::UnsupportedFeature | Code::UnsupportedVersion) => NotOpened::Failed(KafkaError::Other {
                 what: what.clone(),
                 message: "the cluster knows no transactions: exactly-once needs brokers of Kafka 2.5 or newer"
                     .to_owned(),
-            },
-            _ => KafkaError::native(&what, &error),
+            }),
+            _ if meaning(&error) == Meaning::Fenced => NotOpened::Fenced,
+            _ => NotOpened::Failed(KafkaError::native(&what, &error)),
         })?;
-        Ok(Self { native, what: format!("writing a transaction as {id:?}") })
+        let (call, patience) = (config.call(), config.patience());
+        Ok(Self { native, what: format!("writing a transaction as {id:?}"), call, patience })
     }
 
     /// Writes `transaction` once. Blocks until it is known, or known to be unknown, what became of it.
@@ -91,15 +99,20 @@ impl TransactionalProducer {
             return self.unusable(&error);
         }
         failpoint::pass(Failpoint::Begun);
-        for (index, output) in (0..).zip(transaction.outputs.iter().chain([progress])) {
-            if let Err((error, _)) = self.native.send(native_record(output, Box::new(index))) {
+        // The partition follows from the key, but for state.
+        let outputs = transaction.outputs.iter().map(|output| (output, None));
+        let changes = transaction.changes.iter().map(|change| (change, Some(transaction.partition.partition)));
+        for (index, (output, partition)) in (0..).zip(outputs.chain(changes).chain([(progress, None)])) {
+            let mut record = native_record(output, Box::new(index));
+            record.partition = partition;
+            if let Err((error, _)) = self.native.send(record) {
                 self.native.context().note(index, &output.topic, &error);
             }
             self.native.poll(Duration::ZERO);
             failpoint::pass(Failpoint::Sending);
         }
         failpoint::pass(Failpoint::Sent);
-        let flushed = self.native.flush(PATIENCE);
+        let flushed = self.native.flush(self.patience);
         let failures = std::mem::take(&mut *lock(&self.native.context().failures));
         match (flushed, failures.is_empty()) {
             (Ok(()), true) => self.commit(),
@@ -110,16 +123,16 @@ impl TransactionalProducer {
 
     fn commit(&self) -> Attempt {
         failpoint::pass(Failpoint::Flushed);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut strained = false;
         loop {
-            let committed = failpoint::during(Failpoint::Committing, || self.native.commit_transaction(CALL));
+            let committed = failpoint::during(Failpoint::Committing, || self.native.commit_transaction(self.call));
             let Err(error) = committed else { return Attempt::Committed { strained } };
             match meaning(&error) {
                 Meaning::Again if Instant::now() < deadline => strained = true,
-                Meaning::Abort => return self.abort(KafkaError::native(&self.what, &error)),
+                Meaning::Abort if !strained => return self.abort(KafkaError::native(&self.what, &error)),
                 Meaning::Fenced => return Attempt::Fenced,
-                Meaning::Again | Meaning::Unusable => return self.unusable(&error),
+                Meaning::Again | Meaning::Abort | Meaning::Unusable => return self.unusable(&error),
             }
         }
     }
@@ -131,32 +144,51 @@ impl TransactionalProducer {
             matches!(failure.error, DeliveryError::TooLarge { .. } | DeliveryError::Refused { .. })
         };
         let (refused, others): (Vec<_>, Vec<_>) = failures.into_iter().partition(for_ever);
-        let error = others.into_iter().chain(refused.iter().cloned()).next().map_or_else(
-            || KafkaError::Other { what: self.what.clone(), message: "a record was not written".to_owned() },
-            |failure| KafkaError::Transport { what: self.what.clone(), message: failure.error.to_string() },
-        );
-        match self.abort(error) {
-            // The progress record stands behind the outputs. A topic that refuses it takes no transaction at all.
-            Attempt::Aborted(_) if refused.iter().any(|failure| failure.index >= outputs) => {
-                Attempt::Impossible(KafkaError::Other {
+        let mut errors = others.iter().chain(&refused).map(|failure| self.told_of(&failure.error));
+        let first = errors.next();
+        let because = errors.find(KafkaError::is_for_people).or(first).unwrap_or_else(|| KafkaError::Other {
+            what: self.what.clone(),
+            message: "a record was not written".to_owned(),
+        });
+        match self.abort(because.clone()) {
+            // State and progress stand behind the outputs. A topic that refuses them takes no transaction at all.
+            Attempt::Aborted(_) => match refused.iter().find(|failure| failure.index >= outputs) {
+                Some(OutputFailure { error, .. }) => Attempt::Impossible(KafkaError::Other {
                     what: self.what.clone(),
-                    message: "the progress topic refuses the progress record; see its max.message.bytes".to_owned(),
-                })
-            }
-            Attempt::Aborted(_) if !refused.is_empty() => Attempt::Refused(refused),
+                    message: format!("state or progress cannot be kept: {error}"),
+                }),
+                None if refused.is_empty() => Attempt::Aborted(because),
+                None => Attempt::Refused(refused),
+            },
             attempt => attempt,
         }
     }
 
+    fn told_of(&self, error: &DeliveryError) -> KafkaError {
+        match error {
+            DeliveryError::Kafka(error) => error.clone(),
+            _ => KafkaError::Transport { what: self.what.clone(), message: error.to_string() },
+        }
+    }
+
     /// Aborts. By now every record has its report: aborting before that is what librdkafka is known to get wrong (its
-    /// issue 4849).
+    /// issue 4849). Where the call had to be made again, an earlier one may still be on its way and would cut the next
+    /// transaction off, so this producer is of no more use.
     fn abort(&self, because: KafkaError) -> Attempt {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
+        let mut strained = false;
         loop {
             self.native.poll(Duration::ZERO);
-            let Err(error) = self.native.abort_transaction(CALL) else { return Attempt::Aborted(because) };
+            let Err(error) = self.native.abort_transaction(self.call) else {
+                return match because {
+                    // The same transaction would meet the same.
+                    because if because.is_for_people() => Attempt::Impossible(because),
+                    because if strained => Attempt::Unknown(because),
+                    because => Attempt::Aborted(because),
+                };
+            };
             match meaning(&error) {
-                Meaning::Again if Instant::now() < deadline => {}
+                Meaning::Again if Instant::now() < deadline => strained = true,
                 Meaning::Fenced => return Attempt::Fenced,
                 Meaning::Again | Meaning::Abort | Meaning::Unusable => return self.unusable(&error),
             }

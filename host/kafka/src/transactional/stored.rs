@@ -5,6 +5,7 @@ use super::TransactionsConfig;
 use crate::context::LogContext;
 use crate::error::KafkaError;
 use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::watermarks::watermarks;
 use millrace_flow::progress_record::{ProgressKey, ProgressRecord};
 use millrace_flow::record::TopicPartition;
 use rdkafka::config::FromClientConfigAndContext;
@@ -12,12 +13,16 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as Native;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{Message as _, TopicPartitionList};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How many offsets are read first; eight times as many each time that nothing is found among them.
 const TAIL_FIRST: i64 = 500;
 
-/// How long reading may take before it is begun anew.
+/// The pause between two looks whether the transactions of neighbours have ended.
+const STABLE_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long reading may take before it is begun anew: longer than a transaction that nobody ends stays open.
 const READ_MAX: Duration = Duration::from_secs(60);
 
 /// The committed progress of a partition, if any was ever written. To be read by its owner, behind the fence: before it,
@@ -31,15 +36,22 @@ pub(super) fn read(
 ) -> Result<Option<ProgressRecord>, KafkaError> {
     let (topic, key) = (&*config.progress_topic, config.key(partition));
     let failed = |error: Native| KafkaError::native(format!("reading progress topic {topic:?}"), &error);
-    let mut client = reading(config.cluster(), "millrace-progress")?;
-    // Up to the last stable offset: what is aborted is not there, and nothing of ours is open.
-    client.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
-    let client: BaseConsumer<LogContext> =
-        BaseConsumer::from_config_and_context(&client, LogContext).map_err(failed)?;
+    let open = |isolation: &str| {
+        let mut client = reading(config.cluster(), "millrace-progress")?;
+        client.set("isolation.level", isolation).set("enable.partition.eof", "true");
+        BaseConsumer::from_config_and_context(&client, LogContext).map_err(failed)
+    };
+    let client: BaseConsumer<LogContext> = open("read_committed")?;
+    let uncommitted: BaseConsumer<LogContext> = open("read_uncommitted")?;
+    let late = || KafkaError::Transport {
+        what: format!("reading progress topic {topic:?}"),
+        message: format!("not done within {} s", READ_MAX.as_secs()),
+    };
     // Where a key lies is the partitioner's business, and changes when the topic gets more partitions.
     let mut newest: Option<(u64, ProgressRecord)> = None;
     for number in partitions(&client, topic)? {
-        let (low, high) = client.fetch_watermarks(topic, number, ASK_TIMEOUT).map_err(failed)?;
+        let (_, written) = watermarks(&uncommitted, topic, number, ASK_TIMEOUT).map_err(failed)?;
+        let (low, high) = settled_marks(&client, topic, number, written).map_err(failed)?.ok_or_else(late)?;
         let (mut end, mut count) = (high, TAIL_FIRST);
         while end > low {
             let begin = (end - count).max(low);
@@ -54,14 +66,32 @@ pub(super) fn read(
                 }
                 Span::Forgotten => break,
                 Span::Nothing => (end, count) = (begin, count * 8),
-                Span::NotInTime => {
-                    let message = format!("not done within {} s", READ_MAX.as_secs());
-                    return Err(KafkaError::Transport { what: format!("reading progress topic {topic:?}"), message });
-                }
+                Span::NotInTime => return Err(late()),
             }
         }
     }
     Ok(newest.map(|(_, record)| record))
+}
+
+/// The oldest offset and the end of a partition once all that was written below `written` is committed or aborted; none if
+/// that takes too long. Readers of committed records see nothing behind the first transaction that is open, so the open
+/// transaction of a neighbour would hide what our partition's last owner has committed: it is waited for.
+fn settled_marks(
+    client: &BaseConsumer<LogContext>,
+    topic: &str,
+    partition: i32,
+    written: i64,
+) -> Result<Option<(i64, i64)>, Native> {
+    let deadline = Instant::now() + READ_MAX;
+    while Instant::now() < deadline {
+        // For a reader of committed records, the end is the last stable offset.
+        let (low, stable) = watermarks(client, topic, partition, ASK_TIMEOUT)?;
+        if stable >= written {
+            return Ok(Some((low, stable)));
+        }
+        thread::park_timeout(STABLE_PAUSE);
+    }
+    Ok(None)
 }
 
 fn decode(value: &[u8], partition: &TopicPartition) -> Result<(u64, ProgressRecord), KafkaError> {
@@ -107,7 +137,8 @@ fn read_span(
                 }
             }
             // Control records take offsets and are never handed out.
-            Some(Err(Native::PartitionEOF(_))) => return Ok(span),
+            Some(Err(Native::PartitionEOF(number))) if number == partition => return Ok(span),
+            Some(Err(Native::PartitionEOF(_))) => {}
             Some(Err(error)) if error.rdkafka_error_code().is_some_and(crate::error::is_transport) => {}
             Some(Err(error)) => return Err(error),
         }

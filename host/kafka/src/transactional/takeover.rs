@@ -1,13 +1,14 @@
 //! Partitions on their way in: what is known of each once it is taken over.
 
 use super::Transaction;
-use super::producer::{Attempt, TransactionalProducer};
+use super::producer::{Attempt, NotOpened, TransactionalProducer};
 use super::stored;
 use super::writer::{Owner, progress_record};
 use crate::consumer::{Assignment, CommittedProgress};
 use crate::error::KafkaError;
 use millrace_flow::progress::Progress;
 use millrace_flow::progress_record::ProgressRecord;
+use millrace_flow::state::StateStore;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +18,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// A partition that was taken over: what is settled of it and where it goes on.
 pub(crate) type TakenOver = Result<Assignment, KafkaError>;
+
+/// What an owner has of its partition once it is taken over.
+pub(super) struct Taken {
+    pub(super) producer: TransactionalProducer,
+    pub(super) progress: ProgressRecord,
+    pub(super) state: Option<StateStore>,
+}
 
 /// Partitions that are being taken over.
 pub(crate) struct Takeover {
@@ -52,17 +60,21 @@ impl Takeover {
 }
 
 impl Owner {
-    /// Takes the partition over: the fence, then what was written last. Tries again while the cluster does not answer.
+    /// Takes the partition over: the fence, then progress and state as they were written last. Tries again while the cluster
+    /// does not answer.
     /// None: the partition was let go meanwhile.
     ///
     /// # Errors
     /// What only people can mend.
-    pub(super) fn take_over(
-        &self,
-        found: &Assignment,
-    ) -> Result<Option<(TransactionalProducer, ProgressRecord)>, KafkaError> {
+    pub(super) fn take_over(&self, found: &Assignment) -> Result<Option<Taken>, KafkaError> {
         while !self.is_released() {
-            match self.try_to_take_over(found) {
+            let tried = self.try_to_take_over(found).and_then(|(producer, progress)| {
+                let state = self.restore()?;
+                Ok(Taken { producer, progress, state })
+            });
+            match tried {
+                // Whoever lets go in the middle has half a state.
+                Ok(_) if self.is_released() => {}
                 Ok(taken) => return Ok(Some(taken)),
                 Err(error) if error.is_transient() => {
                     tracing::warn!(partition = %self.partition, %error, "a partition is not taken over yet; trying again");
@@ -75,24 +87,40 @@ impl Owner {
     }
 
     fn try_to_take_over(&self, found: &Assignment) -> Result<(TransactionalProducer, ProgressRecord), KafkaError> {
-        let producer = TransactionalProducer::open(&self.config, &self.partition)?;
+        let producer = TransactionalProducer::open(&self.config, &self.partition).map_err(|error| match error {
+            NotOpened::Fenced => self.overtaken(),
+            NotOpened::Failed(error) => error,
+        })?;
         let written = stored::read(&self.config, &self.partition)?;
         let of_group = of_group(found);
+        // What cannot be read is not written down either.
+        let copied = serial(self, &of_group)?;
         if let Some(written) = written
-            && serial(self, &written)? >= serial(self, &of_group)?
+            && serial(self, &written)? >= copied
         {
             return Ok((producer, written));
         }
         // Nothing was written yet, or at-least-once went on with it meanwhile. What is read is written down before
         // anything is fetched, so that a start at the end of the topic stays where it is.
-        let first = Transaction { partition: self.partition.clone(), outputs: Vec::new(), progress: of_group.clone() };
+        let (partition, progress) = (self.partition.clone(), of_group.clone());
+        let first = Transaction { partition, outputs: Vec::new(), changes: Vec::new(), progress };
         match producer.attempt(&first, &progress_record(&self.config, &first)) {
             Attempt::Committed { .. } => Ok((producer, of_group)),
-            Attempt::Aborted(error) | Attempt::Unknown(error) | Attempt::Impossible(error) => Err(error),
-            Attempt::Fenced | Attempt::Refused(_) => Err(KafkaError::Transport {
-                what: format!("taking {} over", self.partition),
-                message: "another host took it over at the same time".to_owned(),
-            }),
+            Attempt::Impossible(error) => Err(error),
+            // What became of it is read by the next attempt, which has a producer of its own.
+            Attempt::Aborted(error) | Attempt::Unknown(error) if error.is_for_people() => Err(error),
+            Attempt::Aborted(error) | Attempt::Unknown(error) => {
+                let what = format!("taking {} over", self.partition);
+                Err(KafkaError::Transport { what, message: error.to_string() })
+            }
+            Attempt::Fenced | Attempt::Refused(_) => Err(self.overtaken()),
+        }
+    }
+
+    fn overtaken(&self) -> KafkaError {
+        KafkaError::Transport {
+            what: format!("taking {} over", self.partition),
+            message: "another host took it over at the same time".to_owned(),
         }
     }
 }
@@ -112,7 +140,7 @@ fn serial(owner: &Owner, record: &ProgressRecord) -> Result<u64, KafkaError> {
 }
 
 /// The same as an assignment.
-pub(super) fn assignment(found: &Assignment, record: &ProgressRecord) -> Assignment {
+pub(super) fn assignment(found: &Assignment, record: &ProgressRecord, state: Option<StateStore>) -> Assignment {
     let progress = CommittedProgress { offset: Some(record.offset), metadata: record.text.clone() };
-    Assignment { partition: found.partition.clone(), progress, start: record.offset }
+    Assignment { partition: found.partition.clone(), progress, start: record.offset, state: state.map(Box::new) }
 }

@@ -1,7 +1,7 @@
 //! The thread of one owned partition: takes it over, then writes its transactions, one at a time, until it is let go.
 
-use super::producer::{Attempt, TransactionalProducer};
-use super::takeover::{TakenOver, assignment};
+use super::producer::{Attempt, NotOpened, TransactionalProducer};
+use super::takeover::{Taken, TakenOver, assignment};
 use super::{Transaction, TransactionEvent, TransactionsConfig, stored};
 use crate::consumer::Assignment;
 use crate::delivery::DeliveryEvent;
@@ -38,6 +38,16 @@ enum Tenure {
     Ended,
 }
 
+/// What is found of a transaction whose outcome nobody told.
+enum Look {
+    /// What became of it, and a producer to go on with.
+    Resolved(TransactionalProducer, Resolution),
+    /// Another producer was made meanwhile.
+    Fenced,
+    /// The partition was let go, or only people can mend it, which was told.
+    Ended,
+}
+
 impl Owner {
     /// The body of the thread.
     pub(super) fn run(
@@ -48,14 +58,16 @@ impl Owner {
         transactions: &Receiver<Arc<Transaction>>,
     ) {
         let taken = self.take_over(&found);
-        let told = match &taken {
-            Ok(Some((_, record))) => done.send(Ok(assignment(&found, record))),
-            Ok(None) => Ok(()),
-            Err(error) => done.send(Err(error.clone())),
+        let (told, owned) = match taken {
+            Ok(Some(Taken { producer, progress, state })) => {
+                (done.send(Ok(assignment(&found, &progress, state))), Some((producer, progress)))
+            }
+            Ok(None) => (Ok(()), None),
+            Err(error) => (done.send(Err(error)), None),
         };
         wake.unpark();
         // A consumer that is gone needs no partition.
-        let (Ok(Some((mut producer, mut before))), Ok(())) = (taken, told) else { return };
+        let (Some((mut producer, mut before)), Ok(())) = (owned, told) else { return };
         while let Ok(transaction) = transactions.recv() {
             match self.write(producer, &mut before, &transaction) {
                 Tenure::Goes(same_or_new) => producer = same_or_new,
@@ -84,7 +96,7 @@ impl Owner {
                     failpoint::pass(Failpoint::Committed);
                     *before = transaction.progress.clone();
                     self.tell(TransactionEvent::Committed(Arc::clone(transaction)));
-                    return if strained { self.renew(producer) } else { Tenure::Goes(producer) };
+                    return if strained { self.renew(producer, transaction) } else { Tenure::Goes(producer) };
                 }
                 Attempt::Refused(failures) => {
                     self.tell(TransactionEvent::Refused(Arc::clone(transaction), failures));
@@ -103,17 +115,17 @@ impl Owner {
                     tracing::warn!(partition = %self.partition, %error, "what became of a transaction is unknown; looking");
                     drop(producer);
                     producer = match self.look(before, transaction) {
-                        Some((new, Resolution::Committed)) => {
+                        Look::Resolved(new, Resolution::Committed) => {
                             *before = transaction.progress.clone();
                             self.tell(TransactionEvent::Committed(Arc::clone(transaction)));
                             return Tenure::Goes(new);
                         }
-                        Some((new, Resolution::Aborted)) => {
+                        Look::Resolved(new, Resolution::Aborted) => {
                             self.tell(TransactionEvent::Aborted(Arc::clone(transaction), error));
                             new
                         }
-                        Some((_, Resolution::NotOurs)) => return self.end(transaction),
-                        None => return Tenure::Ended,
+                        Look::Resolved(_, Resolution::NotOurs) | Look::Fenced => return self.end(transaction),
+                        Look::Ended => return Tenure::Ended,
                     };
                 }
             }
@@ -124,46 +136,46 @@ impl Owner {
     }
 
     /// Replaces a producer that is of no more use, and looks what became of its last transaction. The new one is the fence:
-    /// the transaction is committed or aborted by then, and stays so. None: the partition was let go, or only people can
-    /// mend it, which was told.
-    fn look(&self, before: &ProgressRecord, tried: &Transaction) -> Option<(TransactionalProducer, Resolution)> {
+    /// the transaction is committed or aborted by then, and stays so.
+    fn look(&self, before: &ProgressRecord, tried: &Transaction) -> Look {
         while !self.is_released() {
-            let opened = TransactionalProducer::open(&self.config, &self.partition);
-            match opened.and_then(|producer| Ok((producer, stored::read(&self.config, &self.partition)?))) {
+            match self.open_and_read() {
                 Ok((producer, found)) => {
                     let resolution =
                         found.map_or(Resolution::NotOurs, |found| resolve(&found, before, &tried.progress));
                     tracing::info!(partition = %self.partition, ?resolution, "what became of a transaction is known");
-                    return Some((producer, resolution));
+                    return Look::Resolved(producer, resolution);
                 }
-                Err(error) if error.is_transient() => {
+                Err(NotOpened::Fenced) => return Look::Fenced,
+                Err(NotOpened::Failed(error)) if error.is_transient() => {
                     tracing::warn!(partition = %self.partition, %error, "no new producer yet; trying again");
                     thread::park_timeout(PAUSE_MAX);
                 }
-                Err(error) => {
+                Err(NotOpened::Failed(error)) => {
                     self.report(DeliveryEvent::Fatal(error));
-                    return None;
+                    return Look::Ended;
                 }
             }
         }
-        None
+        Look::Ended
+    }
+
+    fn open_and_read(&self) -> Result<(TransactionalProducer, Option<ProgressRecord>), NotOpened> {
+        let producer = TransactionalProducer::open(&self.config, &self.partition)?;
+        let found = stored::read(&self.config, &self.partition).map_err(NotOpened::Failed)?;
+        Ok((producer, found))
     }
 
     /// Replaces a producer of which a late request may still be on its way: a broker refuses it once the name has a newer
-    /// epoch. Without this, it could end a later transaction (brokers of before KIP-890's second part).
-    fn renew(&self, old: TransactionalProducer) -> Tenure {
+    /// epoch. Without this, it could end a later transaction (brokers of before KIP-890's second part). Another owner may
+    /// have come between the two, and be fenced by this: what it wrote says so.
+    fn renew(&self, old: TransactionalProducer, committed: &Arc<Transaction>) -> Tenure {
         drop(old);
-        while !self.is_released() {
-            match TransactionalProducer::open(&self.config, &self.partition) {
-                Ok(new) => return Tenure::Goes(new),
-                Err(error) if error.is_transient() => thread::park_timeout(PAUSE_MAX),
-                Err(error) => {
-                    self.report(DeliveryEvent::Fatal(error));
-                    return Tenure::Ended;
-                }
-            }
+        match self.look(&committed.progress, committed) {
+            Look::Resolved(new, Resolution::Committed) => Tenure::Goes(new),
+            Look::Resolved(_, Resolution::Aborted | Resolution::NotOurs) | Look::Fenced => self.end(committed),
+            Look::Ended => Tenure::Ended,
         }
-        Tenure::Ended
     }
 
     fn end(&self, transaction: &Arc<Transaction>) -> Tenure {
@@ -176,7 +188,7 @@ impl Owner {
         self.report(DeliveryEvent::Transaction(event));
     }
 
-    fn report(&self, event: DeliveryEvent) {
+    pub(super) fn report(&self, event: DeliveryEvent) {
         if self.reports.blocking_send(event).is_err() {
             tracing::debug!("nobody receives reports of transactions any more");
         }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::document::{DecodeError, DecodeLimits, Document, Value};
 use crate::envelope::HEADER_SOURCE;
+use crate::identity::is_of_timer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -54,6 +55,9 @@ pub enum Unreturnable {
     /// It was cut down to fit its topic.
     #[error("the error event holds a part of the original record only, because its topic takes no larger ones")]
     Cut,
+    /// There never was one.
+    #[error("it was a timer that failed, and no record: there is nothing to give back")]
+    Timer,
     /// What tells of the record is missing or damaged.
     #[error("the error event lacks what is needed to make the original record again (`{0}`)")]
     Incomplete(&'static str),
@@ -121,6 +125,9 @@ impl FailedEvent {
 }
 
 fn original(headers: &[Header], root: Value<'_>) -> Result<Original, Unreturnable> {
+    if text_of(headers, &HEADER_SOURCE).is_some_and(is_of_timer) {
+        return Err(Unreturnable::Timer);
+    }
     let (cluster_id, at) = source(headers).ok_or(Unreturnable::Incomplete("millrace-src"))?;
     if value_of(headers, RAW_CUT).is_some() || value_of(headers, RECORD_CUT).is_some() {
         return Err(Unreturnable::Cut);
@@ -143,7 +150,7 @@ fn source(headers: &[Header]) -> Option<(&str, Coordinates)> {
 }
 
 /// How often the event was given back: never, where nothing is said of it.
-pub(super) fn reprocessed(headers: &[Header]) -> Result<u32, Unreturnable> {
+pub(crate) fn reprocessed(headers: &[Header]) -> Result<u32, Unreturnable> {
     match value_of(headers, REPROCESSED) {
         None => Ok(0),
         Some(_) => {

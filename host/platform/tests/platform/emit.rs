@@ -179,7 +179,8 @@ fn run(case: Case) -> Result<BuiltOutput, CheckError> {
         let fields: Vec<Pointer> = fields.iter().map(|field| Pointer::parse(field).unwrap()).collect();
         Projection::compile(&fields)
     });
-    let origin = Origin { pipeline: "enrich", cluster_id: "cluster-1", record: &record, plugin_digest: "5e1f" };
+    let origin =
+        Origin { pipeline: "enrich", cluster_id: "cluster-1", record: &record, timer: None, plugin_digest: "5e1f" };
     let given = Given { document: input.as_ref(), seen: &seen, origin: &origin };
     build_output(&given, case.emission.emission(), 0, &stream, NOW_MS, &mut EditBudget::default())
 }

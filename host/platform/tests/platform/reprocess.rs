@@ -17,7 +17,7 @@ fn header(name: &str, value: Option<&str>) -> Header {
 }
 
 fn origin(record: &Record) -> Origin<'_> {
-    Origin { pipeline: "p", cluster_id: CLUSTER, record, plugin_digest: "5ea1" }
+    Origin { pipeline: "p", cluster_id: CLUSTER, record, timer: None, plugin_digest: "5ea1" }
 }
 
 /// The error event of a record that was given back so often, as a reader of the error topic gets it.

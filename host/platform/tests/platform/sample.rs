@@ -56,7 +56,7 @@ pub(crate) fn record(value: Option<&[u8]>) -> Record {
 }
 
 pub(crate) fn origin(record: &Record) -> Origin<'_> {
-    Origin { pipeline: "page_content_change", cluster_id: "cluster-1", record, plugin_digest: "5ea1" }
+    Origin { pipeline: "page_content_change", cluster_id: "cluster-1", record, timer: None, plugin_digest: "5ea1" }
 }
 
 /// A schema that takes any object, where a test is about something else.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use millrace_flow::lookup::{Answer, Ask, Reply};
 use millrace_flow::outcome::Outcome;
 use millrace_flow::record::TopicPartition;
+use millrace_flow::state::StateChanges;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub(super) struct Stage {
     pub(super) asks: Vec<(Ticket, Ask)>,
     /// How tickets ended, in that order.
     pub(super) ends: Vec<(Ticket, End, Report)>,
+    /// What tickets changed, of those that changed anything.
+    pub(super) changes: Vec<(Ticket, StateChanges)>,
     /// Asks in all.
     pub(super) asked: usize,
 }
@@ -83,7 +86,7 @@ impl Stage {
 
     pub(super) fn of(plugin: &Plugin, limits: Limits) -> Self {
         let crew = Crew::new(plugin, "{}", limits).unwrap();
-        Self { crew, now_ms: 1_000, asks: vec![], ends: vec![], asked: 0 }
+        Self { crew, now_ms: 1_000, asks: vec![], ends: vec![], changes: vec![], asked: 0 }
     }
 
     pub(super) fn start(&mut self, script: &str) -> Ticket {
@@ -100,7 +103,12 @@ impl Stage {
                     self.asked += 1;
                     self.asks.push((ticket, ask));
                 }
-                Effect::Done { ticket, outcome, report } => self.ends.push((ticket, End::Done(outcome), report)),
+                Effect::Done { ticket, outcome, report, changes } => {
+                    self.ends.push((ticket, End::Done(outcome), report));
+                    if !changes.is_empty() {
+                        self.changes.push((ticket, changes));
+                    }
+                }
                 Effect::Fault { ticket, fault, report } => {
                     self.ends.push((ticket, End::Fault(fault.kind, fault.message, fault.stack), report));
                 }

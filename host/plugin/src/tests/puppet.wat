@@ -9,12 +9,18 @@
 ;;   M  take one more MiB of memory for good, or trap
 ;;   p  trap if the turn has other inputs                    T  trap if the clock is odd
 ;;   g  log a line             G  log without a ticket       c  count             q  read state
+;;   ?  log what the store `hello` has under `hello`, if anything      +N put the digit N there      -  delete it
+;;   @N set the timer `hello` of the wall clock to N                   #  clear it                 |  stop: a timer begins here
 ;;   rN read the last blob given, N bytes from offset 0      xN read blob N       h  return a huge result
 (module
   (import "millrace:plugin/blobs@0.1.0" "read" (func $blob_read (param i64 i64 i32 i32)))
   (import "millrace:plugin/log@0.1.0" "write" (func $log (param i32 i64 i32 i32 i32)))
   (import "millrace:plugin/metrics@0.1.0" "count" (func $count (param i32 i64 i32 i32 i32 i32 i64)))
   (import "millrace:plugin/state@0.1.0" "get" (func $state_get (param i64 i32 i32 i32 i32 i32)))
+  (import "millrace:plugin/state@0.1.0" "put" (func $state_put (param i64 i32 i32 i32 i32 i32 i32)))
+  (import "millrace:plugin/state@0.1.0" "delete" (func $state_delete (param i64 i32 i32 i32 i32)))
+  (import "millrace:plugin/timers@0.1.0" "set" (func $timer_set (param i64 i32 i32 i32 i64)))
+  (import "millrace:plugin/timers@0.1.0" "clear" (func $timer_clear (param i64 i32 i32 i32)))
   (memory (export "memory") 64)
   (global $heap (mut i32) (i32.const 131072))
   (global $now (mut i64) (i64.const 0))
@@ -188,6 +194,24 @@
       (if (call $is (local.get $c) (i32.const 0x71)) (then                                                        ;; q
         (call $state_get (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 144) (i32.const 5)
           (i32.const 1200))))
+      (if (call $is (local.get $c) (i32.const 0x7c)) (then (return)))                                             ;; |
+      (if (call $is (local.get $c) (i32.const 0x3f)) (then                                                        ;; ?
+        (call $state_get (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 144) (i32.const 5)
+          (i32.const 1200))
+        (if (i32.load8_u (i32.const 1200)) (then
+          (call $log (i32.const 1) (local.get $ticket) (i32.const 1) (i32.load (i32.const 1204))
+            (i32.load (i32.const 1208)))))))
+      (if (call $is (local.get $c) (i32.const 0x2b)) (then                                                        ;; +
+        (i32.store8 (i32.const 1200) (call $letter (local.get $entry)))
+        (call $state_put (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 144) (i32.const 5)
+          (i32.const 1200) (i32.const 1))))
+      (if (call $is (local.get $c) (i32.const 0x2d)) (then                                                        ;; -
+        (call $state_delete (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 144) (i32.const 5))))
+      (if (call $is (local.get $c) (i32.const 0x40)) (then                                                        ;; @
+        (call $timer_set (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 1)
+          (i64.extend_i32_u (call $digit (local.get $entry))))))
+      (if (call $is (local.get $c) (i32.const 0x23)) (then                                                        ;; #
+        (call $timer_clear (local.get $ticket) (i32.const 144) (i32.const 5) (i32.const 1))))
       (if (call $is (local.get $c) (i32.const 0x72)) (then                                                        ;; r
         (call $blob_read (i64.load offset=8 (local.get $entry)) (i64.const 0) (call $digit (local.get $entry))
           (i32.const 1200))
@@ -204,6 +228,16 @@
     (drop (call $pair (local.get $entry) (i32.load offset=60 (local.get $at)) (i32.load offset=64 (local.get $at))))
     (if (i32.load8_u offset=80 (local.get $at)) (then
       (i64.store offset=8 (local.get $entry) (i64.load offset=88 (local.get $at)))))
+    (call $run (i64.load offset=8 (local.get $at))))
+
+  ;; Its script is what stands behind the first `|` of its key.
+  (func $timer (param $at i32)
+    (local $entry i32) (local $c i32)
+    (local.set $entry (call $entry (i64.load offset=8 (local.get $at))))
+    (drop (call $pair (local.get $entry) (i32.load offset=16 (local.get $at)) (i32.load offset=20 (local.get $at))))
+    (loop $next
+      (local.set $c (call $letter (local.get $entry)))
+      (br_if $next (i32.and (i32.ne (local.get $c) (i32.const 0)) (i32.ne (local.get $c) (i32.const 0x7c)))))
     (call $run (i64.load offset=8 (local.get $at))))
 
   (func $answer (param $at i32)
@@ -229,6 +263,7 @@
         (local.set $kind (i32.load8_u (local.get $at)))
         (if (i32.eqz (local.get $kind)) (then (call $event (local.get $at))))
         (if (i32.eq (local.get $kind) (i32.const 1)) (then (call $answer (local.get $at))))
+        (if (i32.eq (local.get $kind) (i32.const 2)) (then (call $timer (local.get $at))))
         (local.set $at (i32.add (local.get $at) (i32.const 120)))
         (local.set $count (i32.sub (local.get $count) (i32.const 1)))
         (br $next)))

@@ -4,6 +4,7 @@ use super::puppet::{End, Stage, caching_engine, impatient, scripted};
 use crate::{Event, FaultKind, Limits, Payload, Plugin};
 use bytes::Bytes;
 use millrace_flow::outcome::{Failure, Outcome};
+use millrace_flow::state::StateStore;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -100,4 +101,31 @@ fn what_an_event_raises_is_its_own_failure() {
 fn what_an_instance_cannot_go_on_from_is_a_fault() {
     check_fault("loop", impatient(), FaultKind::Timeout);
     check_fault("memory", Limits::default(), FaultKind::Memory);
+}
+
+#[test]
+fn what_is_kept_of_a_key_outlives_the_event_and_its_timer_fires_by_the_wall_clock() {
+    let (mut stage, mut store) = (Stage::of(&PROBE, Limits::default()), StateStore::new(10_000));
+    for expected in ["1", "2"] {
+        let value = Some(Payload::Inline(Bytes::from_static(br#"{"do":"count"}"#)));
+        let event = Event { value, ..scripted("key") };
+        let state = store.open(event.key.as_ref().unwrap());
+        let ticket = stage.crew.start_with_state(event, state);
+        stage.settle();
+        assert_eq!(*stage.end(ticket), End::Done(Outcome::Skip(expected.to_owned())));
+        stage.changes.drain(..).for_each(|(_, changes)| store.apply(&changes).unwrap());
+    }
+    let due = store.take_due(Some(u64::MAX), 7, 9);
+    let [timer] = due.as_slice() else { panic!("{due:?}") };
+    let state = store.open_timer(timer).unwrap();
+    let fired = stage.crew.start_timer(timer.clone(), state);
+    stage.settle();
+    assert_eq!(*stage.end(fired), End::Done(Outcome::Skip("key quiet wall 7 2".to_owned())));
+    stage.changes.drain(..).for_each(|(_, changes)| store.apply(&changes).unwrap());
+    assert_eq!(store.keys(), 0);
+}
+
+#[test]
+fn a_store_that_is_not_listed_costs_the_instance() {
+    check_fault("another store", Limits::default(), FaultKind::Rule);
 }

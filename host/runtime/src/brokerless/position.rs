@@ -107,7 +107,7 @@ impl Position {
             }
             Some(place) => CommittedProgress { offset: Some(place.offset), metadata: place.metadata.clone() },
         };
-        Assignment { start: progress.offset.unwrap_or(start), partition, progress }
+        Assignment { start: progress.offset.unwrap_or(start), partition, progress, state: None }
     }
 
     /// Takes over what has settled.

@@ -1,6 +1,7 @@
 //! `millrace reprocess` on the command line: its arguments, its help, its signals and how it ends. What it does is in
 //! `reprocess.rs`.
 
+use super::until_interrupted::until_interrupted;
 use super::{DONE, FAILED, Form, WRONG, complain, say};
 use crate::clock::SystemClock;
 use crate::config::{parse_time, printable};
@@ -8,11 +9,8 @@ use crate::reprocess::find;
 use crate::reprocess::selection::{KeyFilter, Selection};
 use crate::reprocess::session::{self, Mode, Plan};
 use crate::reprocess::summary::Summary;
-use crate::shutdown::Signals;
 use clap::Args;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Behind the help of `reprocess`.
 pub(super) const HELP: &str = "Examples:
@@ -96,7 +94,7 @@ pub(super) fn run(arguments: Arguments) -> u8 {
         mode: if arguments.dry_run { Mode::DryRun } else { Mode::GiveBack },
     };
     let mode = plan.mode;
-    match run_until_interrupted(plan) {
+    match until_interrupted(move |stop| session::run(&plan, &SystemClock, stop)) {
         Ok((summary, ran)) => end(&summary, mode, ran, form),
         Err(error) => complain(&printable(&format!("{error:#}")), FAILED),
     }
@@ -112,27 +110,4 @@ fn end(summary: &Summary, mode: Mode, ran: anyhow::Result<()>, form: Form) -> u8
             error.map_or(said, |error| complain(&error, FAILED))
         }
     }
-}
-
-/// The first signal lets the run end after what it is writing; the second one ends it at once.
-fn run_until_interrupted(plan: Plan) -> anyhow::Result<(Summary, anyhow::Result<()>)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(async {
-        let mut signals = Signals::listen()?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        let mut running = tokio::task::spawn_blocking(move || session::run(&plan, &SystemClock, &told));
-        loop {
-            tokio::select! {
-                ended = &mut running => return anyhow::Ok(ended?),
-                _ = signals.next() => {
-                    if stop.swap(true, Ordering::Relaxed) {
-                        std::process::exit(i32::from(FAILED));
-                    }
-                }
-            }
-        }
-    });
-    runtime.shutdown_background();
-    ended
 }

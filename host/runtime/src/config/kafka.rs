@@ -27,6 +27,11 @@ fn read_cluster(_name: &str, section: &Section<'_>) -> ClusterConfig {
     let client_id = section
         .text(key("client_id", "The name under which brokers log the host and count its quotas."))
         .or(CLIENT_ID.to_owned(), CLIENT_ID);
+    let instance_doc = "The host's own name in its consumer groups (`group.instance.id`): a restart within the session \
+                        timeout moves no partition. No two hosts of a group may have the same.";
+    let instance_id = section
+        .parsed(key("instance_id", instance_doc), INSTANCE_ID, instance_id)
+        .optional("the host is a new member of its groups with every start");
     let tls = section
         .section(key("tls", "Encrypts connections. An empty section trusts the system's authorities."), read_tls);
     let sasl = section.section(key("sasl", "Authenticates by name and password."), read_sasl);
@@ -42,7 +47,20 @@ fn read_cluster(_name: &str, section: &Section<'_>) -> ClusterConfig {
         (Some(tls), None) => Security::Tls(tls),
         (None, None) => Security::Plain,
     };
-    ClusterConfig { brokers, security, client_id, overrides }
+    ClusterConfig { brokers, security, client_id, instance_id, overrides }
+}
+
+/// The most characters of an instance id that brokers take.
+const INSTANCE_ID_CHARS_MAX: usize = 249;
+
+const INSTANCE_ID: &str = "a name of 249 characters at most: letters, digits, `.`, `_`, `-`";
+
+/// What brokers take for an instance id: as for the name of a topic.
+fn instance_id(text: &str) -> Result<String, String> {
+    let legal = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-');
+    let valid =
+        (1..=INSTANCE_ID_CHARS_MAX).contains(&text.len()) && text.chars().all(legal) && !matches!(text, "." | "..");
+    if valid { Ok(text.to_owned()) } else { Err(format!("expected {INSTANCE_ID}")) }
 }
 
 const BROKERS: &str = "`host:port`, several separated by commas";

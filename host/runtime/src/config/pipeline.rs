@@ -9,6 +9,7 @@ use super::limits::{self, PipelineLimits};
 use super::mediawiki::{DOMAINS, domain_pattern};
 use super::quantity::{KIB, MIB, parse_time, show_size};
 use super::reader::{Section, key};
+use super::state;
 use super::tree::{Node, Value};
 use millrace_flow::transactions::TransactionLimits;
 use millrace_kafka::config::{ClusterConfig, Compression, StartPosition};
@@ -54,6 +55,8 @@ pub struct PipelineConfig {
     pub errors: ErrorsConfig,
     /// Where failed events come back.
     pub reprocess: Option<ReprocessConfig>,
+    /// The state that the plugin may keep. None: none.
+    pub state: Option<StateConfig>,
     /// What the plugin may ask.
     pub lookups: LookupGrant,
     /// What the pipeline may hold and how long it may take.
@@ -167,6 +170,17 @@ pub struct ReprocessConfig {
     pub topic: String,
 }
 
+/// The state that a plugin may keep by key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateConfig {
+    /// The stores. Never empty.
+    pub stores: Vec<String>,
+    /// The compacted topic that it is kept in, on the cluster that is written.
+    pub topic: String,
+    /// The most bytes of one partition.
+    pub bytes_max: u64,
+}
+
 /// What a plugin may ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LookupGrant {
@@ -245,6 +259,7 @@ pub(super) fn read(
             key("reprocess", "The way back of failed events; without it `millrace reprocess` can give none back."),
             read_reprocess,
         ),
+        state: state::read(section, &name),
         lookups: section
             .section(key("lookups", "What the plugin may ask; without it, nothing."), read_grant)
             .unwrap_or_default(),

@@ -275,6 +275,7 @@ impl<'a> Section<'a> {
         for entry in self.entries.iter().filter(|entry| !asked.contains(&entry.key.as_str())) {
             let remedy = match nearest(&entry.key, &asked) {
                 Some(name) => format!("did you mean `{name}`?"),
+                None if asked.is_empty() => "this section has no keys: write `{}`".to_owned(),
                 None => format!("the keys here are {}", asked.join(", ")),
             };
             self.desk.mistake(entry.position, &self.path_of(&entry.key), "this key is not known", remedy);

@@ -14,6 +14,7 @@ pub(crate) fn check(section: &Section<'_>, config: &HostConfig) {
         topics(section, index, pipeline);
         reprocess(section, config, index, pipeline);
         progress(section, config, index, pipeline);
+        state(section, config, index, pipeline);
         brokerless(section, index, pipeline);
         grants(section, config, index, pipeline);
     }
@@ -60,7 +61,11 @@ fn unique(
 
 /// A pipeline without Kafka has nothing that needs it.
 fn brokerless(section: &Section<'_>, index: usize, pipeline: &PipelineConfig) {
-    let has = [("event_service", pipeline.event_service.is_some()), ("reprocess", pipeline.reprocess.is_some())];
+    let has = [
+        ("event_service", pipeline.event_service.is_some()),
+        ("reprocess", pipeline.reprocess.is_some()),
+        ("state", pipeline.state.is_some()),
+    ];
     for (name, _) in has.iter().filter(|(_, is_there)| *is_there && pipeline.brokerless.is_some()) {
         let problem = "this section means something with Kafka only".to_owned();
         section.pipeline_mistake(index, &[name], problem, "remove it, or `source` and `sink`");
@@ -126,6 +131,46 @@ fn progress(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: 
             let does = if reads { "read" } else { "written" };
             let problem = format!("`{topic}` is {does} by the pipeline `{}`", other.name);
             section.pipeline_mistake(index, &["progress_topic"], problem, "give progress a topic of its own");
+        }
+    }
+}
+
+/// State is kept with exactly-once, by the partitions of one input topic, in a topic of its own.
+fn state(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &PipelineConfig) {
+    let Some(state) = &pipeline.state else { return };
+    let mistake = |keys: &[&str], problem: String, remedy| section.pipeline_mistake(index, keys, problem, remedy);
+    let DeliveryConfig::ExactlyOnce { progress_topic } = &pipeline.delivery else {
+        let problem = "state is kept in the transactions of exactly-once".to_owned();
+        return mistake(&["stores"], problem, "add `delivery: exactly_once`, or use a plugin without state");
+    };
+    let topics = pipeline.inputs.values().map(|input| input.topics.len()).sum::<usize>();
+    if topics > 1 {
+        let problem = format!(
+            "state belongs to a partition of the input topic, and this pipeline has {topics} input topics: a key's events \
+             would find the state of one of them only"
+        );
+        mistake(&["inputs"], problem, "read one topic; another pipeline can write several into one, keyed alike");
+    }
+    if pipeline.reprocess.is_some() {
+        let problem =
+            "events that come back through a topic of their own would not find the state of their keys".to_owned();
+        mistake(&["reprocess"], problem, "remove this section, or use a plugin without state");
+    }
+    let topic = &state.topic;
+    let keys = ["state", "topic"];
+    if topic == progress_topic {
+        let problem = format!("`{topic}` keeps the progress of this pipeline already");
+        mistake(&keys, problem, "give state a topic of its own");
+    }
+    for (other_index, other) in config.pipelines.iter().enumerate() {
+        let here = pipeline.output_cluster == other.output_cluster;
+        let reads = pipeline.output_cluster == other.cluster && other.consumed().any(|read| read == topic);
+        let writes = here && other.written().any(|(written, _)| written == topic);
+        let shares = here && other_index < index && other.state.iter().any(|other| other.topic == *topic);
+        if reads || writes || shares {
+            let does = if reads { "read" } else { "written" };
+            let problem = format!("`{topic}` is {does} by the pipeline `{}`", other.name);
+            mistake(&keys, problem, "give state a topic of its own");
         }
     }
 }

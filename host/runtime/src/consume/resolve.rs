@@ -26,7 +26,7 @@ pub(super) enum Place {
     /// Topics of a cluster.
     Kafka {
         /// The cluster.
-        cluster: ClusterConfig,
+        cluster: Box<ClusterConfig>,
         /// The topics. Never empty.
         topics: Vec<String>,
     },
@@ -164,7 +164,7 @@ fn kafka(
     if !settings.is_empty() && !missing.is_empty() {
         notices.push(format!("{} has no topic {}; it is left out", cluster.brokers, missing.join(", ")));
     }
-    Ok(Place::Kafka { cluster, topics: there })
+    Ok(Place::Kafka { cluster: Box::new(cluster), topics: there })
 }
 
 fn sse(arguments: &ConsumeArguments, names: &[&str]) -> anyhow::Result<Place> {

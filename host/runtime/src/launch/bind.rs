@@ -54,6 +54,7 @@ pub(super) fn bind(
         },
         event_deadline: limits.event_deadline,
         inline_bytes_max: limits.plugin.inline_bytes_max,
+        has_state: config.state.is_some(),
         scope: super::lookups::scope(config)?,
         metrics,
         plugin,

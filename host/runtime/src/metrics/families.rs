@@ -56,10 +56,12 @@ macro_rules! families {
 
 families! {
     EVENTS_IN = counter("millrace_events_in_total", PIPELINE,
-        "Events admitted. Equal to the sum of emitted, skipped, tombstone, canary, failed, abandoned and in flight.");
+        "Events admitted. Equal to the sum of emitted, skipped, kept, tombstone, canary, failed, abandoned and in flight.");
     EVENTS_EMITTED = counter("millrace_events_emitted_total", PIPELINE, "Events whose outputs were delivered.");
     EVENTS_SKIPPED = counter("millrace_events_skipped_total", &["pipeline", "reason"],
         "Events that the plugin had nothing to say about, by its reason. Beyond 64 reasons: other.");
+    EVENTS_KEPT = counter("millrace_events_kept_total", &["pipeline", "reason"],
+        "Events that the plugin had nothing to say about and kept something of in state, by its reason. Beyond 64 reasons: other.");
     EVENTS_TOMBSTONE = counter("millrace_events_tombstone_total", PIPELINE,
         "Records without a value, skipped because the plugin does not ask for them.");
     EVENTS_CANARY = counter("millrace_events_canary_total", PIPELINE, "Canary events: dropped on purpose.");
@@ -76,7 +78,7 @@ families! {
         "Events that came back through the reprocess topic; among those admitted.");
     RETRIES = counter("millrace_retries_total", &["pipeline", "reason"],
         "Runs that ended with the outcome retry, by the plugin's word. Beyond 64 words: other.");
-    OUTPUTS = counter("millrace_outputs_total", PIPELINE, "Outputs of the emitted events.");
+    OUTPUTS = counter("millrace_outputs_total", PIPELINE, "Outputs of the emitted events, and of timers.");
     FIELDS_DROPPED = counter("millrace_fields_dropped_total", &["pipeline", "field"],
         "Fields left out of outputs because the pinned version of the schema does not know them or does not let them be \
          null, by their path. Beyond 64 paths: other.");
@@ -142,6 +144,13 @@ families! {
         "Partitions let go because another host's producer took them over.");
     COMMIT_SECONDS = seconds("millrace_commit_seconds", PIPELINE,
         "From handing progress over to knowing that it is committed.");
+    STATE_BYTES = gauge("millrace_state_bytes", PARTITION,
+        "Bytes of state of the partition, against `state.bytes`, as of the last look.");
+    STATE_KEYS = gauge("millrace_state_keys", PARTITION, "Keys that have state, as of the last look.");
+    STATE_RESTORE_REMAINING = gauge("millrace_state_restore_remaining_records", PARTITION,
+        "Offsets of the state's topic that are still to be read before the partition begins.");
+    TIMERS_FIRED = counter("millrace_timers_fired_total", &["pipeline", "outcome"],
+        "Timers that fired, by outcome: emitted, skipped, failed. They are no events, and not among those admitted.");
     WORKERS = gauge("millrace_workers", &[], "Threads that run plugins.");
     STREAMS_OLD = gauge("millrace_streams_old", &[],
         "1 while the declared streams could not be read again, and what was read last is used.");

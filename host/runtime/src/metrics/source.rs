@@ -72,7 +72,7 @@ impl PipelineMetrics {
         }
     }
 
-    fn labels(&self, source: &TopicPartition) -> [String; 3] {
+    pub(super) fn labels(&self, source: &TopicPartition) -> [String; 3] {
         [self.name.clone(), source.topic.to_string(), source.partition.to_string()]
     }
 

@@ -26,9 +26,10 @@ fn names_and_labels_follow_the_rules_of_prometheus() {
 fn the_accounting_adds_up_whatever_becomes_of_events() {
     let metrics = HostMetrics::new().unwrap();
     let pipeline = metrics.pipeline("p");
-    let outcomes: [&dyn Fn(); 6] = [
+    let outcomes: [&dyn Fn(); 7] = [
         &|| pipeline.emitted(2),
         &|| pipeline.skipped("uninteresting"),
+        &|| pipeline.kept("held"),
         &|| pipeline.tombstone(),
         &|| pipeline.canary(),
         &|| pipeline.failed("decode"),
@@ -43,11 +44,12 @@ fn the_accounting_adds_up_whatever_becomes_of_events() {
     let count = |name: &str| value(&metrics, &format!("millrace_events_{name}{{pipeline=\"p\"}}"));
     let settled = count("emitted_total")
         + value(&metrics, "millrace_events_skipped_total{pipeline=\"p\",reason=\"uninteresting\"}")
+        + value(&metrics, "millrace_events_kept_total{pipeline=\"p\",reason=\"held\"}")
         + count("tombstone_total")
         + count("canary_total")
         + value(&metrics, "millrace_events_failed_total{error_type=\"decode\",pipeline=\"p\"}")
         + count("abandoned_total");
-    assert_eq!((count("in_total"), settled, count("in_flight")), (12.0, 6.0, 6.0));
+    assert_eq!((count("in_total"), settled, count("in_flight")), (14.0, 7.0, 7.0));
     assert_eq!(value(&metrics, "millrace_outputs_total{pipeline=\"p\"}"), 2.0);
 }
 
@@ -82,6 +84,21 @@ fn a_consumer_that_is_made_again_goes_on_counting_and_a_partition_that_left_has_
     assert_eq!(value(&metrics, "millrace_fetched_records_total{pipeline=\"p\"}"), 19.0);
     assert_eq!(value(&metrics, "millrace_lag_records{partition=\"1\",pipeline=\"p\",topic=\"t\"}"), 7.0);
     assert!(!metrics.render().unwrap().contains("partition=\"0\""));
+}
+
+#[test]
+fn a_partition_that_left_has_no_state() {
+    let metrics = HostMetrics::new().unwrap();
+    let pipeline = metrics.pipeline("p");
+    let partition = |number| TopicPartition::new("t", number);
+    let has = |number: i32| metrics.render().unwrap().contains(&format!("partition=\"{number}\""));
+    (0..3).for_each(|number| pipeline.state(&partition(number), 1_000, 2));
+    pipeline.state_remaining(&partition(3), 7);
+    assert_eq!(value(&metrics, "millrace_state_bytes{partition=\"2\",pipeline=\"p\",topic=\"t\"}"), 1_000.0);
+    pipeline.state_gone(&partition(2));
+    assert_eq!([0, 1, 2, 3].map(has), [true, true, false, true]);
+    pipeline.no_state();
+    assert_eq!([0, 1, 2, 3].map(has), [false; 4]);
 }
 
 #[test]

@@ -21,10 +21,8 @@ impl RecordPath {
         /// Below this, a batch is not worth splitting: a turn of many events costs less than many turns.
         const SPLIT_FROM: usize = 16;
         let mut by_version: BTreeMap<VersionId, Vec<Job>> = BTreeMap::new();
-        for id in self.ready.drain(..) {
-            if let Some(open) = self.jobs.get(&id) {
-                by_version.entry(open.version).or_default().push(open.job(id));
-            }
+        for (version, job) in self.take_ready() {
+            by_version.entry(version).or_default().push(job);
         }
         let mut batches = Vec::new();
         for (version, mut ready) in by_version {

@@ -9,14 +9,18 @@ impl RecordPath {
     pub(super) fn count_ending(&mut self, job: &OpenJob, now: Instant) {
         let ended = match &job.ending {
             Some(Ending::Failed(error_type)) => Ended::Failed(error_type),
-            Some(Ending::Emitted(_) | Ending::Skipped(_)) => Ended::Well,
+            Some(Ending::Emitted(_) | Ending::Skipped(_) | Ending::Kept(_)) => Ended::Well,
             Some(Ending::Tombstone | Ending::Canary) | None => Ended::Unknown,
         };
         self.failure_news.extend(self.failures.ended(ended, job.purpose, now));
     }
 
-    /// An event is given up; if it was to find something out, another one is.
+    /// An event is given up; if it was to find something out, another one is. A timer that is given up fires elsewhere, and
+    /// was counted nowhere.
     pub(super) fn count_given_up(&mut self, job: &OpenJob) {
+        if job.timer.is_none() {
+            self.metrics.abandoned();
+        }
         if job.purpose == Purpose::Trial {
             // It says nothing, whenever it was.
             self.failure_news.extend(self.failures.ended(Ended::Unknown, Purpose::Trial, job.admitted));
@@ -78,7 +82,11 @@ mod tests {
             path.admit(now);
             assert_eq!(path.open(None), 1, "a single one");
             let trial = if wait == WAIT_MIN { 3 } else { 4 };
-            if trial == 3 { fail(&mut path, trial, now) } else { path.finish(finished(trial, Finish::Canary, 0), now) }
+            if trial == 3 {
+                fail(&mut path, trial, now);
+            } else {
+                path.finish(finished(trial, Finish::Canary, 0), now);
+            }
         }
         for id in 5..5 + u64::from(TRIALS) {
             path.admit(now);
@@ -102,7 +110,7 @@ mod tests {
         path.admit(now);
         let here = record(0).source;
         path.revoke(std::slice::from_ref(&here));
-        path.assign(here, Progress::at(1));
+        path.assign(here, Progress::at(1), None);
         path.poll((1..9).map(record).collect(), now);
         path.admit(now);
         assert_eq!(path.open(None), 1);

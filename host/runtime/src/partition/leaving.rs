@@ -62,7 +62,6 @@ impl RecordPath {
         let left: Vec<_> = self.jobs.extract_if(|_, job| which(job)).collect();
         for (id, job) in left {
             self.admission.release(job.reserved);
-            self.metrics.abandoned();
             self.count_given_up(&job);
             if let Some(worker) = job.worker {
                 cancelled.entry((worker, job.version)).or_default().push(id);
@@ -104,7 +103,6 @@ impl RecordPath {
     pub(super) fn abandon(&mut self, id: JobId) {
         if let Some(job) = self.jobs.remove(&id) {
             self.admission.release(job.reserved);
-            self.metrics.abandoned();
             self.count_given_up(&job);
         }
     }
@@ -113,7 +111,7 @@ impl RecordPath {
 /// What passes a pipeline's end without an outcome is given up, so that the books add up over its restarts.
 impl Drop for RecordPath {
     fn drop(&mut self) {
-        self.jobs.drain().for_each(|_| self.metrics.abandoned());
+        self.jobs.drain().filter(|(_, job)| job.timer.is_none()).for_each(|_| self.metrics.abandoned());
     }
 }
 

@@ -1,8 +1,9 @@
 //! Outputs that Kafka would not take: whose they were, and what takes their place.
 
-use super::{Destination, Ending, RecordPath};
+use super::{Destination, Ending, OpenJob, RecordPath};
 use crate::job::{JobId, VersionId};
 use millrace_flow::record::{OutputRecord, Record};
+use millrace_flow::state::DueTimer;
 use millrace_kafka::delivery::{DeliveryError, OutputFailure};
 use millrace_platform::Attempts;
 use std::collections::BTreeMap;
@@ -14,14 +15,23 @@ use std::time::Instant;
 pub struct Refused {
     /// The job.
     pub id: JobId,
-    /// Its record.
+    /// Its record, or what stands for it.
     pub record: Arc<Record>,
+    /// The timer, where it is one.
+    pub timer: Option<Arc<DueTimer>>,
     /// The version that it ran on.
     pub version: VersionId,
     /// Which try it was.
     pub attempts: Attempts,
     /// Why.
     pub error: DeliveryError,
+}
+
+impl Refused {
+    pub(super) fn of(id: JobId, job: &OpenJob, error: DeliveryError) -> Self {
+        let (record, timer) = (Arc::clone(&job.record), job.timer.clone());
+        Self { id, record, timer, version: job.version, attempts: job.attempts, error }
+    }
 }
 
 impl RecordPath {
@@ -50,8 +60,7 @@ impl RecordPath {
             first += outputs;
             match (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(&id)) {
                 (Some(error), Some(job)) => {
-                    let (record, version, attempts) = (Arc::clone(&job.record), job.version, job.attempts);
-                    refused.push(Refused { id, record, version, attempts, error });
+                    refused.push(Refused::of(id, job, error));
                 }
                 (Some(_), None) => {}
                 (None, _) => self.settle(id, now),
@@ -61,7 +70,8 @@ impl RecordPath {
         refused
     }
 
-    /// Puts an error event in place of outputs that Kafka would not take.
+    /// Puts an error event in place of outputs that Kafka would not take. What the job changed in the state of its key stays:
+    /// events that came after it have seen it.
     pub fn replace(&mut self, id: JobId, error_type: &str, error_event: OutputRecord) {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.ending = Some(Ending::Failed(error_type.to_owned()));

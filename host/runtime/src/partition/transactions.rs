@@ -5,7 +5,7 @@
 //! ledger never has to forget anything; a partition that is lost is forgotten as a whole.
 
 use super::outbox::UnitJobs;
-use super::{RecordPath, Refused};
+use super::{RecordPath, Refused, state};
 use crate::job::JobId;
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::{OutputRecord, TopicPartition};
@@ -41,9 +41,9 @@ pub struct Committed {
 impl RecordPath {
     /// The results of a job wait for the next transaction of its partition.
     pub(super) fn gather(&mut self, id: JobId, outputs: Vec<OutputRecord>) {
-        let partition = self.jobs.get(&id).and_then(|job| self.partitions.get_mut(&job.partition));
-        if let Some(partition) = partition {
-            let bytes = outputs.iter().map(OutputRecord::bytes).sum();
+        let Some(job) = self.jobs.get(&id) else { return };
+        if let Some(partition) = self.partitions.get_mut(&job.partition) {
+            let bytes = outputs.iter().map(OutputRecord::bytes).sum::<usize>() + state::bytes(&job.changes);
             partition.gathering.put((id, outputs), bytes);
         }
     }
@@ -61,11 +61,16 @@ impl RecordPath {
             if !partition.gathering.is_due(&limits, now, partition.leaving) {
                 continue;
             }
-            let (mut outputs, mut jobs) = (Vec::new(), UnitJobs::new());
+            let (mut outputs, mut changes, mut jobs) = (Vec::new(), Vec::new(), UnitJobs::new());
             for (id, results) in partition.gathering.begin(now) {
                 // Results of jobs that were given up were forgotten with them.
-                let Some(job) = self.jobs.get(&id) else { continue };
-                partition.ledger.settle(job.offset);
+                let Some(job) = self.jobs.get_mut(&id) else { continue };
+                match job.timer {
+                    None => partition.ledger.settle(job.offset),
+                    // It settles nothing, and its transaction must be told from the one before.
+                    Some(_) => partition.ledger.note_change(),
+                }
+                changes.push(std::mem::take(&mut job.changes));
                 jobs.push((id, results.len()));
                 outputs.extend(results);
             }
@@ -75,7 +80,8 @@ impl RecordPath {
             };
             let progress = partition.name_versions(progress, &self.versions);
             let progress = ProgressRecord::of(&progress, leader_epoch(name, progress.prefix));
-            let transaction = Arc::new(Transaction { partition: name.clone(), outputs, progress });
+            let changes = self.changelog.as_ref().map(|topic| state::records(&changes, topic)).unwrap_or_default();
+            let transaction = Arc::new(Transaction { partition: name.clone(), outputs, changes, progress });
             begun.push(Arc::clone(&transaction));
             partition.under_way = Some(Sealed { transaction, jobs, instead: BTreeMap::new(), since: now });
         }
@@ -123,8 +129,7 @@ impl RecordPath {
             let reason = reasons.range(first..first + outputs).next().map(|(index, _)| *index);
             first += outputs;
             if let (Some(error), Some(job)) = (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(id)) {
-                let (record, version, attempts) = (Arc::clone(&job.record), job.version, job.attempts);
-                refused.push(Refused { id: *id, record, version, attempts, error });
+                refused.push(Refused::of(*id, job, error));
             }
         }
         refused
@@ -154,8 +159,8 @@ impl RecordPath {
                 }
             }
         }
-        let (partition, progress) = (refused.partition.clone(), refused.progress.clone());
-        sealed.transaction = Arc::new(Transaction { partition, outputs, progress });
+        let (partition, changes) = (refused.partition.clone(), refused.changes.clone());
+        sealed.transaction = Arc::new(Transaction { partition, outputs, changes, progress: refused.progress.clone() });
         Some(Arc::clone(&sealed.transaction))
     }
 
@@ -175,3 +180,6 @@ impl RecordPath {
         self.transactions.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,6 +114,7 @@ impl Pipeline {
     pub(super) fn drop_partitions(&mut self, partitions: &[TopicPartition], state: &mut State) {
         for partition in partitions {
             tracing::info!(pipeline = self.spec.name, %partition, "Partition let go.");
+            self.spec.metrics.state_gone(partition);
         }
         let cancelled = self.path.revoke(partitions);
         self.cancel(cancelled);

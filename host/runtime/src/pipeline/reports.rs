@@ -29,6 +29,7 @@ impl Pipeline {
                 self.path.uncommitted(&progress);
             }
             DeliveryEvent::Transaction(event) => self.on_transaction(event, state)?,
+            DeliveryEvent::Restoring(restoring) => self.on_restoring(&restoring),
             DeliveryEvent::Fatal(error) => return Err(error.into()),
         }
         Ok(())
@@ -50,7 +51,7 @@ impl Pipeline {
         };
         let failure = Failure::new(cause.word(), refused.error.to_string());
         let spec = self.versions.get(&refused.version).unwrap_or(&self.spec);
-        let origin = spec.origin(&refused.record);
+        let origin = spec.origin(&refused.record, refused.timer.as_deref());
         let word = cause.word().to_owned();
         let event =
             build_error_event(&word, &failure, None, &spec.errors, &origin, refused.attempts, self.clock.now_ms());

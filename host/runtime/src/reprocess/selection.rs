@@ -107,7 +107,7 @@ impl Rules {
         let original = match &failed.original {
             Ok(original) => original,
             Err(Unreturnable::Cut) => return Verdict::Leave(Fate::Cut),
-            Err(Unreturnable::Incomplete(_)) => return Verdict::Leave(Fate::Incomplete),
+            Err(Unreturnable::Incomplete(_) | Unreturnable::Timer) => return Verdict::Leave(Fate::Incomplete),
         };
         if !self.is_ours(original) {
             return Verdict::Leave(Fate::Foreign);

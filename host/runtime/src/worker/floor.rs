@@ -2,6 +2,7 @@
 //! sends it to the worker where the station was attached; it is passed on from there.
 
 use super::{Inbox, Message, Shared};
+use crate::breadcrumb::Crumb;
 use crate::job::{PipelineId, VersionId};
 use crate::station::{Station, token_parts};
 use millrace_lookup::Answered;
@@ -27,11 +28,13 @@ pub(super) struct Floor {
     stations: FxHashMap<VersionId, Station>,
     /// Stations that are at the partner, with their pipelines.
     moved: FxHashMap<VersionId, PipelineId>,
+    /// Where it is written down which events are in hand.
+    crumb: Crumb,
 }
 
 impl Floor {
-    pub(super) fn new(role: Role, partner: Inbox, shared: Shared) -> Self {
-        Self { role, partner, shared, stations: FxHashMap::default(), moved: FxHashMap::default() }
+    pub(super) fn new(role: Role, partner: Inbox, shared: Shared, crumb: Crumb) -> Self {
+        Self { role, partner, shared, stations: FxHashMap::default(), moved: FxHashMap::default(), crumb }
     }
 
     /// Whether any station has anything to do.
@@ -68,6 +71,7 @@ impl Floor {
             Message::Start(version, jobs) => match self.stations.get_mut(&version) {
                 Some(station) => {
                     let now_ms = self.shared.clock.now_ms();
+                    station.take_in_hand(&jobs, &mut self.crumb);
                     jobs.into_iter().for_each(|job| station.start(job, &self.shared, now_ms));
                 }
                 None => self.pass_on(version, Message::Start(version, jobs)),
@@ -105,7 +109,7 @@ impl Floor {
     /// Every station takes its round; then those move that must, or may again.
     pub(super) fn round(&mut self) {
         for station in self.stations.values_mut() {
-            station.round(&self.shared);
+            station.round(&self.shared, &mut self.crumb);
         }
         match self.role {
             Role::Ordinary => self.sideline_overdrawn(),

@@ -27,13 +27,15 @@ from millrace.blob import Blob, Pieces
 from millrace.event import Event
 from millrace.failure import Denied, Failure, Invalid, LookupFailed, Missing, TooLarge, Unavailable
 from millrace.gathering import gather
-from millrace.imports import Level
+from millrace.imports import Clock, Level
 from millrace.lookup import Lookup, MediaWiki
 from millrace.outcome import Emission, Outcome, Patch, pointer
 from millrace.plugin import Input, Output, Plugin
+from millrace.state import State, Timer
 
 __all__ = [
     "Blob",
+    "Clock",
     "Comparison",
     "Content",
     "Denied",
@@ -56,6 +58,8 @@ __all__ = [
     "Reply",
     "Response",
     "Revision",
+    "State",
+    "Timer",
     "TooLarge",
     "Unavailable",
     "gather",

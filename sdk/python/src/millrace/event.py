@@ -1,17 +1,16 @@
-"""The event in an author's hands: what the host sent, and what belongs to this event (time, chance, log, metrics)."""
+"""The event in an author's hands: what the host sent, and its chance. What timers have, too, is in `state`."""
 
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from millrace import contract as wit
-from millrace import imports, shape
+from millrace import shape
 from millrace.blob import Blob
 from millrace.failure import Failure
-from millrace.imports import Level
 from millrace.outcome import Patch
+from millrace.state import Keyed
 
 if TYPE_CHECKING:
     from millrace.executor import Ticket
@@ -19,17 +18,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Event:
+class Event(Keyed):
     """One event, for as long as the plugin's function has it.
 
     What is logged and counted through it counts only once the event is done: if another event's fault makes the host
     run it again, it still counts once.
     """
 
-    __slots__ = ("_bytes", "_inner", "_random", "_ticket")
+    __slots__ = ("_bytes", "_inner", "_random")
 
     def __init__(self, ticket: Ticket, inner: wit.Event) -> None:
-        self._ticket = ticket
+        super().__init__(ticket)
         self._inner = inner
         self._bytes: bytes | None = None
         self._random: random.Random | None = None
@@ -112,15 +111,6 @@ class Event:
         return Patch()
 
     @property
-    def now_ms(self) -> int:
-        """The time, in milliseconds since 1970. It stands still until something is awaited."""
-        return self._ticket.executor.now_ms
-
-    def now(self) -> datetime:
-        """Tell the time, in UTC. It stands still until something is awaited, and a replay gets the same one."""
-        return datetime.fromtimestamp(self.now_ms / 1000, UTC)
-
-    @property
     def random(self) -> random.Random:
         """A random generator of this event, seeded with its place: each attempt and replay gets the same numbers.
 
@@ -130,27 +120,3 @@ class Event:
             place = f"{self.topic}\0{self.partition}\0{self.offset}"
             self._random = random.Random(place)  # noqa: S311 - it is to be repeatable
         return self._random
-
-    def log(self, message: str, level: Level = "info") -> None:
-        """Write a log line of this event, which never fails.
-
-        Control characters become spaces, a line is cut at 8 KiB, and lines beyond 50 of an event are dropped, which the
-        host counts.
-        """
-        imports.log(self._ticket.number, level, message)
-
-    def count(self, name: str, by: int = 1, **labels: str) -> None:
-        """Add to a counter, which Prometheus sees as `millrace_plugin_<name>_total`.
-
-        Never fails, but what breaks a rule counts as `other`. The name, and each label's name, is 1 to 64 ASCII
-        letters, digits and `_`, no digit first; a label's value has at most 64 bytes; there are at most 8 labels. Take
-        all of them from small sets (a wiki, never a title).
-        """
-        imports.count(self._ticket.number, name, labels, by)
-
-    def observe(self, name: str, value: float, **labels: str) -> None:
-        """Take a value down, which Prometheus sees in `millrace_plugin_<name>_sum` and `_count`.
-
-        The rules are those of `count`. Give units in the name: `diff_bytes`.
-        """
-        imports.observe(self._ticket.number, name, labels, float(value))

@@ -16,6 +16,7 @@ from millrace.event import Event
 from millrace.failure import Failure, failure_of
 from millrace.lookup import Lookup, MediaWiki, Waiting
 from millrace.outcome import outcome_of
+from millrace.state import Timer
 
 if TYPE_CHECKING:
     from millrace.plugin import Plugin
@@ -54,7 +55,7 @@ class Executor:
 
     def __init__(self, plugin: Plugin[Any], settings: str) -> None:
         """Read the settings; `ValueError` says what is wrong with them."""
-        self.process = plugin.configured(settings)
+        self.functions = plugin.configured(settings)
         self.tickets: dict[int, Ticket] = {}
         self.outputs: list[wit.Output] = []
         self.now_ms = 0
@@ -74,8 +75,7 @@ class Executor:
             elif isinstance(each, wit.Input_Cancel):
                 self._cancel(each.value, with_news)
             else:
-                failure = wit.Failure("unexpected_timer", "this plugin sets no timers", None)
-                outputs.append(wit.Output_Done(wit.Done(each.value.ticket, wit.Outcome_Fail(failure))))
+                self._fire(each.value)
         for ticket in with_news.values():
             self._run(ticket)
         return outputs
@@ -83,7 +83,13 @@ class Executor:
     def _start(self, event: wit.Event) -> None:
         ticket = Ticket(event.ticket, self)
         self.tickets[event.ticket] = ticket
-        ticket.coroutine = self.process(Event(ticket, event), MediaWiki(ticket))
+        ticket.coroutine = self.functions.process(Event(ticket, event), MediaWiki(ticket))
+        self._run(ticket)
+
+    def _fire(self, timer: wit.Timer) -> None:
+        ticket = Ticket(timer.ticket, self)
+        self.tickets[timer.ticket] = ticket
+        ticket.coroutine = self.functions.on_timer(Timer(ticket, timer), MediaWiki(ticket))
         self._run(ticket)
 
     def _answer(self, answer: wit.Answer, with_news: dict[int, Ticket]) -> None:

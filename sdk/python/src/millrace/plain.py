@@ -6,6 +6,7 @@ Names and members are those of the bindings that a component gets; `contract` ch
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -247,11 +248,22 @@ class Done:
     outcome: Outcome
 
 
+class Clock(Enum):
+    """What drives a timer."""
+
+    EVENT_TIME = 0
+    WALL = 1
+
+
 @dataclass(slots=True)
 class Timer:
     """A timer that is due."""
 
     ticket: int
+    key: bytes
+    name: str
+    clock: Clock
+    due_ms: int
 
 
 @dataclass(slots=True)

@@ -10,9 +10,11 @@ from typing import Any, Generic, TypeVar
 
 from millrace import shape
 from millrace.event import Event
+from millrace.failure import Failure
 from millrace.lookup import MediaWiki
 from millrace.outcome import Emission, Outcome
 from millrace.schema import schema_of
+from millrace.state import Timer
 
 S = TypeVar("S")
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Outcome | Emission]])
@@ -55,6 +57,21 @@ class Output:
         return {} if self.schema is None else {"schema": self.schema}
 
 
+Deciding = Coroutine[Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class Functions:
+    """An author's functions, which know their settings."""
+
+    process: Callable[[Event, MediaWiki], Deciding]
+    on_timer: Callable[[Timer, MediaWiki], Deciding]
+
+
+async def _no_timers(*_arguments: object) -> Outcome:
+    raise Failure("unexpected_timer", "this plugin does nothing with timers: there is no `@plugin.on_timer`")
+
+
 class Plugin(Generic[S]):
     """A plugin: what it is called and wants, and by `enrich` the function that decides about one event.
 
@@ -69,12 +86,15 @@ class Plugin(Generic[S]):
         async def enrich(event: Event, wiki: MediaWiki) -> Outcome:
             ...
 
-    The names of plugin, inputs, outputs and lookups have 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`, a letter or digit
-    first. The operator binds inputs and outputs to streams; unless told, to the streams of the same names. The version
-    is for people: a host tells plugins apart by their bytes.
+    The names of plugin, inputs, outputs, lookups and stores have 1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`, a letter or
+    digit first. The operator binds inputs and outputs to streams; unless told, to the streams of the same names. The
+    version is for people: a host tells plugins apart by their bytes.
 
     `lookups` are the kinds that the plugin asks: `revision`, `compare`, `html`, `query`, `http`. One that is asked and
     not listed breaks a rule (`plugin_rule`), and a pipeline must grant exactly those that are listed.
+
+    `stores` are names of stores for `event.state`; with any, timers may be set, too. The operator must grant each, and
+    every input needs keys. A name is for good: what was kept is found by it.
 
     `settings` is a dataclass of what the operator may set; the function gets it as its third argument. Unknown members
     and wrong types are refused. Its `__post_init__` may raise `ValueError` for what else is wrong, and may make what
@@ -89,6 +109,7 @@ class Plugin(Generic[S]):
         inputs: Mapping[str, Input],
         outputs: Mapping[str, Output] | None = None,
         lookups: Sequence[str] = (),
+        stores: Sequence[str] = (),
         settings: type[S] | None = None,
     ) -> None:
         if settings is not None and not is_dataclass(settings):
@@ -98,8 +119,10 @@ class Plugin(Generic[S]):
         self.inputs = dict(inputs)
         self.outputs = dict(outputs or {})
         self.lookups = tuple(lookups)
+        self.stores = tuple(stores)
         self.settings = settings
-        self._function: Callable[..., Coroutine[Any, Any, Any]] | None = None
+        self._function: Callable[..., Deciding] | None = None
+        self._on_timer: Callable[..., Deciding] | None = None
 
     def enrich(self, function: F) -> F:
         """Make an `async def` the one that decides about each event. It may await lookups, and nothing else.
@@ -107,17 +130,32 @@ class Plugin(Generic[S]):
         It takes the event, the wiki and, where the plugin has them, its settings. Any exception makes an error event of
         the input; to ask for another attempt instead, return `Outcome.retry`.
         """
-        arguments = ["event", "wiki"] + ["settings"] * (self.settings is not None)
+        self._check(function, "event")
+        if self._function is not None:
+            raise TypeError(f"{self.name} has two functions: a plugin decides about each event in one of them")
+        self._function = function
+        return function
+
+    def on_timer(self, function: F) -> F:
+        """Make an `async def` the one that decides about timers that `event.set_timer` set, once they are due.
+
+        It takes the timer, the wiki and, where the plugin has them, its settings. There is no document to patch. An
+        exception makes an error event, and the timer is gone.
+        """
+        self._check(function, "timer")
+        if self._on_timer is not None:
+            raise TypeError(f"{self.name} has two functions for timers: they are told apart by their names in one")
+        self._on_timer = function
+        return function
+
+    def _check(self, function: Callable[..., object], first: str) -> None:
+        arguments = [first, "wiki"] + ["settings"] * (self.settings is not None)
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"{function!r} must be an `async def`")
         try:
             inspect.signature(function).bind(*arguments)
         except TypeError as error:
             raise TypeError(f"{function!r} is called with ({', '.join(arguments)}): {error}") from None
-        if self._function is not None:
-            raise TypeError(f"{self.name} has two functions: a plugin decides about each event in one of them")
-        self._function = function
-        return function
 
     def describe(self) -> str:
         """Say in the contract's form what this plugin is called and wants."""
@@ -129,15 +167,15 @@ class Plugin(Generic[S]):
                 "inputs": {name: each.described() for name, each in self.inputs.items()},
                 "outputs": {name: each.described() for name, each in self.outputs.items()},
                 "lookups": list(self.lookups),
-                "stores": {},
+                "stores": {name: {} for name in self.stores},
                 "settings": nothing if self.settings is None else schema_of(self.settings),
             }
         )
 
-    def configured(self, text: str) -> Callable[[Event, MediaWiki], Coroutine[Any, Any, Any]]:
-        """Read the operator's settings and give the function that knows them; `ValueError` says what is wrong."""
-        function = self._function
-        if function is None:
+    def configured(self, text: str) -> Functions:
+        """Read the operator's settings and give the functions that know them; `ValueError` says what is wrong."""
+        process, on_timer = self._function, self._on_timer or _no_timers
+        if process is None:
             raise ValueError(f"{self.name} has no function: there is no `@plugin.enrich`")
         given = shape.parse(text.encode()) if text.strip() else {}
         if given is None:
@@ -145,13 +183,11 @@ class Plugin(Generic[S]):
         if self.settings is None:
             if given != {}:
                 raise ValueError("settings: this plugin has none")
-            return function
+            return Functions(process, on_timer)
         try:
             settings = shape.read_strictly(self.settings, given)
         except ValueError as error:
             raise ValueError(f"settings: {error}") from None
-
-        def process(event: Event, wiki: MediaWiki) -> Coroutine[Any, Any, Any]:
-            return function(event, wiki, settings)
-
-        return process
+        return Functions(
+            lambda event, wiki: process(event, wiki, settings), lambda timer, wiki: on_timer(timer, wiki, settings)
+        )

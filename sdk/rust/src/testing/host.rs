@@ -1,4 +1,4 @@
-//! The host of a test: one plugin, one event at a time, answers from recordings. The contract's rules are checked by
+//! The host of a test: one plugin, one event at a time, answers from recordings, state in memory. The contract's rules are checked by
 //! `rules`, documents are edited by `document`.
 
 use super::decided::{Decided, Decision, Emitted};
@@ -9,9 +9,10 @@ use super::projection::Projection;
 use super::record::Record;
 use super::recording::Recording;
 use super::rules::Rules;
+use super::state::{self, KeyState};
 use crate::bindings::millrace::plugin::types as wit;
 use crate::executor::Executor;
-use crate::{Describe, Failure, Plugin};
+use crate::{Clock, Describe, Failure, Plugin};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -29,6 +30,10 @@ pub struct Host<P> {
     projections: BTreeMap<String, Projection>,
     recordings: Vec<Recording>,
     now_ms: u64,
+    /// The greatest time of a record so far.
+    event_time_ms: Option<u64>,
+    /// What is kept, by key.
+    states: BTreeMap<Vec<u8>, KeyState>,
     tickets: u64,
 }
 
@@ -53,7 +58,16 @@ impl<P: Plugin> Host<P> {
             let projection = Projection::of(input.fields.as_deref());
             projections.insert(name.clone(), projection.map_err(|error| format!("describe: input {name}: {error}"))?);
         }
-        Ok(Self { executor, describe, projections, recordings: Vec::new(), now_ms: 1_700_000_000_000, tickets: 0 })
+        Ok(Self {
+            executor,
+            describe,
+            projections,
+            recordings: Vec::new(),
+            now_ms: 1_700_000_000_000,
+            event_time_ms: None,
+            states: BTreeMap::new(),
+            tickets: 0,
+        })
     }
 
     /// Adds a recorded answer. The first that suits an ask is given. An ask that none suits fails the event with the
@@ -78,19 +92,94 @@ impl<P: Plugin> Host<P> {
         self.run_record(input, &Record::new(event))
     }
 
-    /// Runs the event of one record to its end.
+    /// Runs the event of one record to its end. Its key is whose state it has; without one it has none.
     ///
     /// # Panics
-    /// As [`Host::run`].
+    /// As [`Host::run`], and where a rule about state is broken: see [`crate::State`].
     pub fn run_record(&mut self, input: &str, record: &Record) -> Decided {
         self.tickets += 1;
+        let timestamp_ms = record.timestamp_ms.map_or(Some(self.now_ms), |given| u64::try_from(given).ok());
+        self.event_time_ms = self.event_time_ms.max(timestamp_ms.map(|given| given.min(self.now_ms)));
+        let first = self.event(input, record);
+        let state = record.key.as_ref().map(|key| self.states.get(key).cloned().unwrap_or_default());
+        self.run_ticket(first, input, &record.document, record.key.as_deref(), state)
+    }
+
+    /// Runs the timers that are due by the clock or by the event time, which is the greatest time of a record so far, and
+    /// says what each one came to: in the order of their times, then of keys and names. One that is set anew meanwhile is not
+    /// run again.
+    ///
+    /// # Panics
+    /// As [`Host::run_record`].
+    pub fn fire_due(&mut self) -> Vec<Decided> {
+        let now = |clock| if clock == Clock::Wall { Some(self.now_ms) } else { self.event_time_ms };
+        let mut due: Vec<(u64, Vec<u8>, String, Clock)> = Vec::new();
+        for (key, state) in &self.states {
+            let timers = state.timers.iter().filter(|((_, clock), due_ms)| Some(**due_ms) <= now(*clock));
+            due.extend(timers.map(|((name, clock), due_ms)| (*due_ms, key.clone(), name.clone(), *clock)));
+        }
+        due.sort_unstable();
+        due.into_iter().filter_map(|(due_ms, key, name, clock)| self.fire(due_ms, &key, name, clock)).collect()
+    }
+
+    /// Runs one timer, unless another one has moved or cleared it.
+    fn fire(&mut self, due_ms: u64, key: &[u8], name: String, clock: Clock) -> Option<Decided> {
+        let mut state = self.states.get(key)?.clone();
+        if state.timers.remove(&(name.clone(), clock)) != Some(due_ms) {
+            return None;
+        }
+        // It is over, whatever comes of it.
+        self.states.insert(key.to_vec(), state.clone());
+        self.tickets += 1;
+        let timer = wit::Timer { ticket: self.tickets, key: key.to_vec(), name, clock: clock.into_wit(), due_ms };
+        Some(self.run_ticket(Ok(wit::Input::Timer(timer)), "", &Value::Null, Some(key), Some(state)))
+    }
+
+    /// What is kept of this key, if anything is.
+    pub fn state(&self, key: impl AsRef<[u8]>, store: &str, name: &str) -> Option<&[u8]> {
+        let kept = self.states.get(key.as_ref())?.values.get(&(store.to_owned(), name.to_owned()));
+        kept.map(Vec::as_slice)
+    }
+
+    /// Keeps a value, as if an earlier event of this key had written it.
+    pub fn put_state(&mut self, key: impl Into<Vec<u8>>, store: &str, name: &str, value: impl Into<Vec<u8>>) {
+        let kept = self.states.entry(key.into()).or_default();
+        kept.values.insert((store.to_owned(), name.to_owned()), value.into());
+    }
+
+    /// When a timer of this key is due, if it is set.
+    pub fn timer(&self, key: impl AsRef<[u8]>, name: &str, clock: Clock) -> Option<u64> {
+        self.states.get(key.as_ref())?.timers.get(&(name.to_owned(), clock)).copied()
+    }
+
+    /// Runs a ticket to its end, and keeps what it wrote if it ended well.
+    fn run_ticket(
+        &mut self,
+        first: Result<wit::Input, String>,
+        input: &str,
+        document: &Value,
+        key: Option<&[u8]>,
+        kept: Option<KeyState>,
+    ) -> Decided {
         let mut asked = Asked::default();
-        let decision = self.drive(input, record, &mut asked).unwrap_or_else(Decision::Fault);
+        state::open(self.describe.stores.keys().cloned().collect(), kept);
+        let decision = first.and_then(|first| self.drive(first, input, document, &mut asked));
+        let decision = decision.unwrap_or_else(Decision::Fault);
+        let written = state::close();
+        if let (Decision::Emit(_) | Decision::Skip(_), Some(key), Some(written)) = (&decision, key, written) {
+            self.states.insert(key.to_vec(), written);
+        }
         Decided { decision, asks: asked.asks, bodies: asked.bodies, report: desk::clear() }
     }
 
-    fn drive(&mut self, input: &str, record: &Record, asked: &mut Asked) -> Result<Decision, String> {
-        let mut inputs = vec![self.event(input, record)?];
+    fn drive(
+        &mut self,
+        first: wit::Input,
+        input: &str,
+        document: &Value,
+        asked: &mut Asked,
+    ) -> Result<Decision, String> {
+        let mut inputs = vec![first];
         let mut rules = Rules::new(&self.describe, self.tickets);
         let mut was_empty = false;
         loop {
@@ -105,7 +194,7 @@ impl<P: Plugin> Host<P> {
             }
             if let Some(outcome) = done {
                 // What the ticket still asks is withdrawn.
-                return Ok(self.decision(input, &record.document, outcome));
+                return Ok(self.decision(input, document, outcome));
             }
             for ask in asks {
                 let (ticket, id) = (ask.ticket, ask.id);
@@ -171,7 +260,7 @@ impl<P: Plugin> Host<P> {
             wit::Document::Tombstone => None,
             wit::Document::Whole(pieces) => Some(whole(&pieces)?),
             wit::Document::Patch(_) if event.is_null() => {
-                return Err("a patch of a tombstone: there is no document to edit".to_owned());
+                return Err("a patch of a tombstone or of a timer: there is no document to edit".to_owned());
             }
             wit::Document::Patch(edits) => {
                 Some(patched(event, edits, &self.projections.get(input).cloned().unwrap_or_default())?)

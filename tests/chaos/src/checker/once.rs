@@ -130,10 +130,11 @@ mod tests {
     #[test]
     fn an_event_that_is_missing_is_found() {
         let gone = |run: &mut Evidence, seen: &mut Vec<Sighting>| {
-            run.outputs.remove(4);
-            seen.remove(4);
+            run.outputs.remove(3);
+            seen.remove(3);
         };
-        check(gone, &[Breach::Lost(at(4)), Breach::CommittedTooEarly(at(4))]);
+        let overtaken = Breach::OutOfOrder { first: at(5), earlier: at(3) };
+        check(gone, &[Breach::Lost(at(3)), overtaken, Breach::CommittedTooEarly(at(3))]);
     }
 
     #[test]

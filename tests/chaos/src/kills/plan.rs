@@ -199,7 +199,8 @@ fn time_of(rng: &mut fastrand::Rng, place: Failpoint) -> u32 {
         | Failpoint::Flushed
         | Failpoint::Committing
         | Failpoint::Committed
-        | Failpoint::Settled => rng.u32(1..=10),
+        | Failpoint::Settled
+        | Failpoint::Event(_) => rng.u32(1..=10),
     }
 }
 

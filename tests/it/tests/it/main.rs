@@ -7,14 +7,17 @@
     reason = "these are tests, which may fail in the shortest way"
 )]
 
+mod audit;
 mod bad_input;
 mod brokerless;
 mod catalog;
 mod chaos;
+mod command;
 mod concealed;
 mod consume;
 mod contained;
 mod contract;
+mod crashing;
 mod deaths;
 mod declared;
 mod drain;
@@ -24,6 +27,8 @@ mod exactly_once;
 mod failing;
 mod group;
 mod hostile;
+mod membership;
+mod offsets;
 mod outage;
 mod plugins;
 mod poison;
@@ -37,5 +42,6 @@ mod restart;
 mod security;
 mod sideline;
 mod startup;
+mod state;
 mod troubles;
 mod window;

@@ -55,6 +55,7 @@ fn expected_ids(stage: &Stage) -> anyhow::Result<BTreeMap<String, String>> {
             pipeline: &stage.enrichment.name,
             cluster_id: &cluster_id,
             record,
+            timer: None,
             plugin_digest: "not part of it",
         };
         let source = format!("{cluster_id}/{}/{}", record.source, record.offset);

@@ -1,5 +1,5 @@
 //! The few requests of Kafka's protocol that running a cluster takes, spoken by hand: Metadata (version 1), CreateTopics
-//! (version 2) and FindCoordinator (version 1). All are answered by every Kafka from 2.0 to today's.
+//! (version 2), CreatePartitions and FindCoordinator (version 1). All are answered by every Kafka from 2.0 to today's.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 const METADATA: (i16, i16) = (3, 1);
 const FIND_COORDINATOR: (i16, i16) = (10, 1);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
+const CREATE_PARTITIONS: (i16, i16) = (37, 1);
 
 /// How long a broker may take over one of these requests.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,11 +47,14 @@ pub(super) struct Cluster {
     topics: Vec<TopicState>,
 }
 
+/// A topic as a broker knows it.
 #[derive(Debug)]
 struct TopicState {
     name: String,
     partitions: Vec<PartitionState>,
+    /// Whether every partition has a leader that is there.
     is_led: bool,
+    /// Whether every replica has caught up.
     is_in_sync: bool,
 }
 
@@ -81,7 +85,14 @@ impl Cluster {
 
     /// Whether all of `topics` are known and led.
     pub(super) fn is_led(&self, topics: &[Topic]) -> bool {
-        topics.iter().all(|topic| self.topics.iter().any(|found| found.is_led && found.name == topic.name))
+        topics.iter().all(|topic| self.has_led(&topic.name, topic.partitions))
+    }
+
+    /// Whether so many partitions of a topic are known and led.
+    pub(super) fn has_led(&self, topic: &str, partitions: i32) -> bool {
+        self.topics.iter().any(|known| {
+            known.is_led && known.name == topic && known.partitions.len() >= usize::try_from(partitions).unwrap_or(0)
+        })
     }
 }
 
@@ -174,6 +185,28 @@ pub(super) fn create_topics(address: SocketAddr, topics: &[Topic]) -> anyhow::Re
         let (name, error, message) = (answer.text()?, answer.i16()?, answer.text()?);
         if error != 0 {
             bail!("Kafka does not make the topic {name}: {message} (error {error})");
+        }
+    }
+    Ok(())
+}
+
+/// Gives a topic so many partitions in all; an error of Kafka's about it is an error here.
+pub(super) fn create_partitions(address: SocketAddr, topic: &str, partitions: i32) -> anyhow::Result<()> {
+    const ANYWHERE: i32 = -1;
+    let mut request = Request::new(CREATE_PARTITIONS);
+    request.length(1);
+    request.text(topic);
+    request.i32(partitions);
+    request.i32(ANYWHERE);
+    request.i32(PATIENCE_MS);
+    request.bytes.push(0); // Not only a check.
+    let answer = request.ask(address)?;
+    let mut answer = Answer(&answer);
+    answer.i32().context("no throttle time")?;
+    for _ in 0..answer.i32()? {
+        let (name, error, message) = (answer.text()?, answer.i16()?, answer.text()?);
+        if error != 0 {
+            bail!("Kafka does not give the topic {name} more partitions: {message} (error {error})");
         }
     }
     Ok(())

@@ -13,6 +13,9 @@ holds the plugin to the rules and limits of the contract (`Fault`) and to what m
 not know what an operator can set (deadlines, memory, the size of records), keys that the host builds, schemas, or what
 the host makes of several events at once, and it checks no params of lookups.
 
+State is kept by the keys of the records: `Host.state` shows it, `Host.put_state` begins with some, and `Host.fire_due`
+runs the timers that are due.
+
 Many such tests are better kept as folders: `millrace.testing.cases`.
 """
 

@@ -1,4 +1,4 @@
-"""The host of a test: one plugin, one event at a time, answers from recordings.
+"""The host of a test: one plugin, one event at a time, answers from recordings, state in memory.
 
 The contract's rules are checked by `rules`, documents are edited by `document`.
 """
@@ -6,16 +6,18 @@ The contract's rules are checked by `rules`, documents are edited by `document`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from millrace import contract as wit
-from millrace.desk import DESK
+from millrace.desk import DESK, KeyState
 from millrace.executor import Executor
+from millrace.imports import Clock
 from millrace.plugin import Plugin
 from millrace.testing.decided import Decided, Decision, Emit, Emitted, Fail, Fault, OutputInvalid, Retry, Skip
 from millrace.testing.document import Draft
+from millrace.testing.keys import Due, Keys
 from millrace.testing.projection import cut, projection
 from millrace.testing.recording import Recording
 from millrace.testing.rules import Broken, Rules
@@ -35,6 +37,7 @@ class Record:
     document: Mapping[str, Any] | None
     """The event; none is a tombstone."""
     key: bytes | None = None
+    """Whose state the event has; without one it has none."""
     headers: list[tuple[str, bytes | None]] = field(default_factory=list)
     """Names and values; the plugin gets those that its input lists."""
     topic: str | None = None
@@ -73,6 +76,7 @@ class Host:
         self._executor = Executor(plugin, json.dumps(dict(settings or {})))
         self._seen = {name: projection(each.fields) for name, each in plugin.inputs.items()}
         self._recordings: list[Recording] = []
+        self._keys = Keys()
         self._tickets = 0
 
     def record(self, *recordings: Recording) -> None:
@@ -86,19 +90,59 @@ class Host:
         """Run one event to its end; none is a tombstone. A `Record` says more about where it comes from."""
         record = event if isinstance(event, Record) else Record(event)
         self._tickets += 1
+        timestamp_ms = self.now_ms if record.timestamp_ms is None else record.timestamp_ms
+        self._keys.event_time_ms = max(self._keys.event_time_ms, min(timestamp_ms, self.now_ms))
+        state = self._keys.begin(record.key)
+        return self._run_ticket(lambda: self._event(input_, record), input_, record, state)
+
+    def fire_due(self) -> list[Decided]:
+        """Run the timers that are due by the clock or by the greatest time of a record so far.
+
+        In the order of their times, then of keys and names. One that is set anew meanwhile is not run again.
+        """
+        return [each for due in self._keys.due(self.now_ms) if (each := self._fire(due)) is not None]
+
+    def _fire(self, due: Due) -> Decided | None:
+        state = self._keys.spend(due)
+        if state is None:
+            return None
+        self._tickets += 1
+        timer = wit.Input_Timer(due.described(self._tickets))
+        return self._run_ticket(lambda: timer, "", Record(None, key=due.key), state)
+
+    def state(self, key: bytes, store: str, name: str) -> bytes | None:
+        """Give what is kept of this key."""
+        return self._keys.of.get(key, KeyState()).values.get((store, name))
+
+    def put_state(self, key: bytes, store: str, name: str, value: bytes) -> None:
+        """Keep a value, as if an earlier event of this key had written it."""
+        self._keys.of.setdefault(key, KeyState()).values[store, name] = value
+
+    def timer(self, key: bytes, name: str, clock: Clock) -> int | None:
+        """Say when a timer of this key is due, if it is set."""
+        return self._keys.of.get(key, KeyState()).timers.get((name, clock))
+
+    def _run_ticket(
+        self, first: Callable[[], wit.Input], input_: str, record: Record, state: KeyState | None
+    ) -> Decided:
+        """Run a ticket to its end, and keep what it wrote if it ended well."""
         asked = _Asked()
+        DESK.stores, DESK.state = self._plugin.stores, state
         try:
-            decision = self._drive(input_, record, asked)
+            decision = self._drive(first(), input_, record, asked)
         except Broken as broken:
             decision = Fault(str(broken))
         except _Unrecorded as unrecorded:
             # What was begun must not be answered by what a later event asks.
             self._executor.turn(self.now_ms, [wit.Input_Cancel(self._tickets)])
             decision = Fail("unrecorded", str(unrecorded))
+        if state is not None and record.key is not None and isinstance(decision, Emit | Skip):
+            self._keys.of[record.key] = state
+        DESK.state = None
         return Decided(decision, asked.asks, asked.bodies, DESK.clear())
 
-    def _drive(self, input_: str, record: Record, asked: _Asked) -> Decision:
-        inputs: list[wit.Input] = [self._event(input_, record)]
+    def _drive(self, first: wit.Input, input_: str, record: Record, asked: _Asked) -> Decision:
+        inputs: list[wit.Input] = [first]
         rules = Rules(self._plugin, self._tickets)
         was_empty = False
         while True:
@@ -172,7 +216,7 @@ class Host:
             document = _whole(emission.document.value)
         elif isinstance(emission.document, wit.Document_Patch):
             if record.document is None:
-                raise ValueError("a patch of a tombstone: there is no document to edit")
+                raise ValueError("a patch of a tombstone or of a timer: there is no document to edit")
             draft = Draft(dict(record.document), self._seen[input_])
             for edit in emission.document.value:
                 _apply(draft, edit)

@@ -37,7 +37,7 @@ fn error_events(stage: &Stage, cluster_id: &str) -> Vec<OutputRecord> {
             emitter_id: emitter_id.to_owned(),
             bytes_max,
         };
-        let origin = Origin { pipeline: emitter_id, cluster_id, record: &record, plugin_digest: "00" };
+        let origin = Origin { pipeline: emitter_id, cluster_id, record: &record, timer: None, plugin_digest: "00" };
         let attempts = Attempts { run: 1, reprocessed: 0 };
         let now_ms = FIRST_MS + 1_000 * offset.unsigned_abs();
         build_error_event("x", &Failure::new("x", "y"), None, &errors, &origin, attempts, now_ms)

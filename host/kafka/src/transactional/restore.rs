@@ -1,0 +1,168 @@
+//! Restores the state of a partition: its partition of the changelog, from the oldest record to the last committed one,
+//! folded into a store. Only the owner does that, behind the fence: before it, the former owner may still write.
+
+use super::writer::Owner;
+use super::{ChangelogConfig, Restoring};
+use crate::context::LogContext;
+use crate::delivery::DeliveryEvent;
+use crate::error::KafkaError;
+use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::watermarks::watermarks;
+use millrace_flow::state::StateStore;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError as Native;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::{Message as _, TopicPartitionList};
+use std::time::{Duration, Instant};
+
+/// How long nothing may come before the take-over fails: longer than a broker takes to come back, and shorter than people
+/// take to wonder.
+const STANDSTILL_MAX: Duration = Duration::from_secs(300);
+
+/// How often it is told how far it is.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is said in the log.
+const LOGGED_EVERY: Duration = Duration::from_secs(10);
+
+impl Owner {
+    /// The state of the partition as it was committed last; none where the pipeline has no state, and half of it where the
+    /// partition was let go meanwhile.
+    ///
+    /// # Errors
+    /// The changelog cannot be read, has no such partition, or holds what a newer release or somebody else wrote.
+    pub(super) fn restore(&self) -> Result<Option<StateStore>, KafkaError> {
+        let Some(changelog) = &self.config.state else { return Ok(None) };
+        let failed = |error: Native| KafkaError::native(self.restoring(changelog), &error);
+        let mut client = reading(self.config.cluster(), "millrace-state")?;
+        // Up to the last stable offset: what is aborted is not there, and nothing of ours is open.
+        client.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
+        let client: BaseConsumer<LogContext> =
+            BaseConsumer::from_config_and_context(&client, LogContext).map_err(failed)?;
+        let (topic, number) = (&*changelog.topic, self.partition.partition);
+        let found = partitions(&client, topic)?.len();
+        if usize::try_from(number).is_ok_and(|number| number >= found) {
+            return Err(KafkaError::Other {
+                what: self.restoring(changelog),
+                message: format!(
+                    "the topic {topic} has {found} partitions, and {} has more: keys have moved between partitions, and \
+                     their state has not. Begin with a new pipeline, or a new input topic that is written anew",
+                    self.partition.topic
+                ),
+            });
+        }
+        let (low, high) = watermarks(&client, topic, number, ASK_TIMEOUT).map_err(failed)?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, number, Offset::Offset(low)).map_err(failed)?;
+        let mut restore = Restore::new(self, changelog, high);
+        if low < high {
+            client.assign(&list).map_err(failed)?;
+            restore.read(&client, low)?;
+        }
+        Ok(Some(restore.done()))
+    }
+
+    fn restoring(&self, changelog: &ChangelogConfig) -> String {
+        format!("restoring the state of {} from topic {:?}", self.partition, changelog.topic)
+    }
+}
+
+/// A store that is being restored.
+struct Restore<'a> {
+    owner: &'a Owner,
+    changelog: &'a ChangelogConfig,
+    store: StateStore,
+    /// The offset behind the last record.
+    end: i64,
+    records: u64,
+    began: Instant,
+    /// When something came last.
+    came: Instant,
+    told: Instant,
+    logged: Instant,
+}
+
+impl<'a> Restore<'a> {
+    fn new(owner: &'a Owner, changelog: &'a ChangelogConfig, end: i64) -> Self {
+        let now = Instant::now();
+        let store = StateStore::new(changelog.bytes_max);
+        Self { owner, changelog, store, end, records: 0, began: now, came: now, told: now, logged: now }
+    }
+
+    /// Reads from offset `begin` to the end.
+    fn read(&mut self, client: &BaseConsumer<LogContext>, begin: i64) -> Result<(), KafkaError> {
+        let mut next = begin;
+        while next < self.end && !self.owner.is_released() {
+            self.tell(next);
+            match client.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    next = message.offset() + 1;
+                    self.came = Instant::now();
+                    self.take(&message)?;
+                }
+                // Control records take offsets and are never handed out.
+                Some(Err(Native::PartitionEOF(_))) => return Ok(()),
+                Some(Err(error)) if error.rdkafka_error_code().is_some_and(crate::error::is_transport) => {}
+                Some(Err(error)) => return Err(KafkaError::native(self.what(), &error)),
+                None => {}
+            }
+            if self.came.elapsed() >= STANDSTILL_MAX {
+                let minutes = STANDSTILL_MAX.as_secs() / 60;
+                let message = format!(
+                    "nothing came for {minutes} minutes, and {} of its offsets are still to be read; look after the \
+                     brokers that have this topic",
+                    self.end - next
+                );
+                return Err(KafkaError::Other { what: self.what(), message });
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>) -> Result<(), KafkaError> {
+        let restored = self.store.restore(message.key().unwrap_or_default(), message.payload());
+        self.records += 1;
+        restored.map_err(|error| KafkaError::Other {
+            what: format!("{} at offset {}", self.what(), message.offset()),
+            message: error.to_string(),
+        })
+    }
+
+    fn what(&self) -> String {
+        self.owner.restoring(self.changelog)
+    }
+
+    fn tell(&mut self, next: i64) {
+        let now = Instant::now();
+        let remaining = u64::try_from(self.end - next).unwrap_or(0);
+        if now.duration_since(self.told) >= TOLD_EVERY {
+            self.told = now;
+            self.report(remaining);
+        }
+        if now.duration_since(self.logged) >= LOGGED_EVERY {
+            self.logged = now;
+            tracing::info!(partition = %self.owner.partition, records = self.records, remaining, "state is being restored");
+        }
+    }
+
+    fn report(&self, remaining: u64) {
+        let partition = self.owner.partition.clone();
+        self.owner.report(DeliveryEvent::Restoring(Restoring { partition, remaining }));
+    }
+
+    fn done(self) -> StateStore {
+        self.report(0);
+        tracing::info!(
+            partition = %self.owner.partition,
+            topic = %self.changelog.topic,
+            records = self.records,
+            keys = self.store.keys(),
+            bytes = self.store.bytes(),
+            seconds = self.began.elapsed().as_secs_f64(),
+            "state restored"
+        );
+        self.store
+    }
+}

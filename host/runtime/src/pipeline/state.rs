@@ -1,0 +1,41 @@
+//! State and timers: what the loop has to do with them.
+
+use super::Pipeline;
+use crate::job::{Finish, Finished};
+use crate::partition::NoRoom;
+use millrace_flow::cause::Cause;
+use millrace_flow::outcome::Failure;
+use millrace_flow::state::StateChanges;
+use millrace_kafka::transactional::Restoring;
+use millrace_platform::build_error_event;
+use std::time::Instant;
+
+impl Pipeline {
+    /// Workers finished jobs. One whose changes the state has no room for becomes an error event.
+    pub(super) fn on_finished(&mut self, finished: Vec<Finished>) {
+        let now = Instant::now();
+        let without_room = self.path.finish(finished, now);
+        if without_room.is_empty() {
+            return;
+        }
+        let failed = without_room.into_iter().map(|job| self.failed(job)).collect();
+        // What failed makes no state grow.
+        self.path.finish(failed, now);
+    }
+
+    fn failed(&self, NoRoom { id, record, timer, version, attempts, full }: NoRoom) -> Finished {
+        let spec = self.versions.get(&version).unwrap_or(&self.spec);
+        let error_type = Cause::StateFull.word().to_owned();
+        let failure = Failure::new(error_type.as_str(), format!("{full} (`state.bytes`)"));
+        let origin = spec.origin(&record, timer.as_deref());
+        let now_ms = self.clock.now_ms();
+        let event = build_error_event(&error_type, &failure, None, &spec.errors, &origin, attempts, now_ms);
+        let finish = Finish::Failed { error_type, error_event: Box::new(event) };
+        Finished { id, finish, answer_bytes: 0, changes: StateChanges::default() }
+    }
+
+    /// The state of a partition is on its way.
+    pub(super) fn on_restoring(&self, Restoring { partition, remaining }: &Restoring) {
+        self.spec.metrics.state_remaining(partition, *remaining);
+    }
+}
