@@ -1,11 +1,11 @@
 //! Partitions between the group's word that they are ours and the first record of them, in exactly-once: they are taken
 //! over on threads of their own, while this one goes on with all others. The rebalance is answered when that is done.
 
+use crate::commit::{PartitionProgress, commit_now};
 use crate::consumer::{Assignment, SourceEvent};
 use crate::context::lock;
 use crate::error::KafkaError;
 use crate::poller::{Poller, Position};
-use crate::raw;
 use crate::start::Starts;
 use crate::transactional::{Takeover, Transactions};
 use millrace_flow::record::TopicPartition;
@@ -128,15 +128,9 @@ impl Poller {
     /// Whether the group takes a commit of ours. What is committed is what was committed.
     fn is_member(&self, found: &Assignment) -> bool {
         let Assignment { partition, progress, start, .. } = found;
-        let mut list = TopicPartitionList::with_capacity(1);
-        let mut element = list.add_partition(&partition.topic, partition.partition);
-        if element.set_offset(Offset::Offset(*start)).is_err() {
-            return false;
-        }
-        if !progress.metadata.is_empty() {
-            element.set_metadata(progress.metadata.as_str());
-        }
-        let committed = raw::commit(self.shared.client.client(), &list);
+        let (partition, metadata) = (partition.clone(), progress.metadata.clone());
+        let again = PartitionProgress { partition, offset: *start, leader_epoch: None, metadata };
+        let committed = commit_now(self.shared.client.client(), std::iter::once(&again));
         committed.is_ok_and(|entries| !entries.is_empty() && entries.iter().all(|entry| entry.error.is_none()))
     }
 }

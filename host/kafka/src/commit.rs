@@ -11,6 +11,7 @@ use crate::error::{KafkaError, is_transport};
 use crate::raw::{self, Entry};
 use millrace_flow::record::TopicPartition;
 use rdkafka::TopicPartitionList;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::topic_partition_list::Offset;
@@ -242,7 +243,7 @@ pub(crate) fn run(client: &SourceClient, board: &Board) {
     let mut attempt = 0;
     while let Some(mut wishes) = board.take() {
         board.retain_owned(&mut wishes);
-        let results = commit(client, &wishes);
+        let results = commit_now(client.client(), wishes.iter().map(|wish| &wish.progress));
         let Sorted { committed, again, refused } = sort(wishes, results);
         report(board, committed, refused);
         attempt = if again.is_empty() { 0 } else { attempt + 1 };
@@ -290,10 +291,13 @@ fn give_up(board: &Board, again: Vec<(Wish, Code)>) {
     );
 }
 
-fn commit(client: &SourceClient, wishes: &[Wish]) -> Result<Vec<Entry>, Code> {
-    let mut list = TopicPartitionList::with_capacity(wishes.len());
-    for (index, Wish { progress, .. }) in wishes.iter().enumerate() {
-        let PartitionProgress { partition, offset, leader_epoch, metadata } = progress;
+/// Commits progress and waits: what happened to each partition, or why nothing is known of any.
+pub(crate) fn commit_now<'a, C: ClientContext>(
+    client: &Client<C>,
+    progress: impl Iterator<Item = &'a PartitionProgress>,
+) -> Result<Vec<Entry>, Code> {
+    let mut list = TopicPartitionList::new();
+    for (index, PartitionProgress { partition, offset, leader_epoch, metadata }) in progress.enumerate() {
         let mut element = list.add_partition(&partition.topic, partition.partition);
         if element.set_offset(Offset::Offset(*offset)).is_err() {
             return Err(Code::InvalidArgument);
@@ -306,7 +310,7 @@ fn commit(client: &SourceClient, wishes: &[Wish]) -> Result<Vec<Entry>, Code> {
         }
     }
     // An empty list would mean "what librdkafka remembers", which is nothing that we settled.
-    if wishes.is_empty() { Ok(Vec::new()) } else { raw::commit(client.client(), &list) }
+    if list.count() == 0 { Ok(Vec::new()) } else { raw::commit(client, &list) }
 }
 
 struct Sorted {

@@ -183,6 +183,11 @@ fn is_denial(code: Code) -> bool {
     )
 }
 
+/// True for codes that say that another producer has the same name now.
+pub(crate) fn is_fence(code: Code) -> bool {
+    matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
+}
+
 /// True for codes that speak of the way to the broker, or of a broker or coordinator that is on the move or at work on
 /// what was before.
 pub(crate) fn is_transport(code: Code) -> bool {

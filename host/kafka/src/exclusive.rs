@@ -3,11 +3,11 @@
 
 use crate::config::{MessageTimeout, ProducerConfig};
 use crate::context::lock;
-use crate::error::KafkaError;
+use crate::error::{KafkaError, is_fence};
 use crate::writer::{WriterContext, native_record};
 use millrace_flow::record::OutputRecord;
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
+use rdkafka::error::KafkaError as Native;
 use rdkafka::producer::{BaseProducer, Producer as _};
 use std::time::Duration;
 
@@ -82,8 +82,7 @@ impl ExclusiveWriter {
     fn explain(&self, what: String, error: &Native) -> ExclusiveError {
         let of_record = lock(&self.producer.context().failure).take();
         let code = |error: &Native| error.rdkafka_error_code();
-        let is_fenced = |code: Code| matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch);
-        if code(error).into_iter().chain(of_record.as_ref().and_then(code)).any(is_fenced) {
+        if code(error).into_iter().chain(of_record.as_ref().and_then(code)).any(is_fence) {
             return ExclusiveError::Overtaken { name: self.name.clone() };
         }
         match of_record {

@@ -1,7 +1,7 @@
 //! A consumer group from outside: who is in it, what it has committed, and committing for it while nobody is in it. For
 //! commands; a pipeline commits through [`crate::consumer`].
 
-use crate::commit::PartitionProgress;
+use crate::commit::{PartitionProgress, commit_now};
 use crate::config::ClusterConfig;
 use crate::consumer::CommittedProgress;
 use crate::context::LogContext;
@@ -13,7 +13,6 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
-use rdkafka::topic_partition_list::Offset;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -93,20 +92,8 @@ impl Group {
     /// Somebody is in the group, or the coordinator refuses for another reason. Some partitions may have been committed
     /// where there are several; one alone is committed or is not.
     pub fn commit(&self, progress: &[PartitionProgress]) -> Result<(), GroupCommitError> {
-        let mut list = TopicPartitionList::new();
-        for one in progress {
-            let TopicPartition { topic, partition } = &one.partition;
-            let mut entry = list.add_partition(topic, *partition);
-            let set = entry.set_offset(Offset::Offset(one.offset));
-            set.map_err(|error| self.native("committing for", &error))?;
-            entry.set_metadata(&one.metadata);
-        }
-        for (index, one) in progress.iter().enumerate() {
-            if let Some(epoch) = one.leader_epoch {
-                raw::set_leader_epoch(&mut list, index, epoch);
-            }
-        }
-        let entries = raw::commit(self.client.client(), &list).map_err(|code| self.refused(code, ""))?;
+        let committed = commit_now(self.client.client(), progress.iter());
+        let entries = committed.map_err(|code| self.refused(code, ""))?;
         match entries.into_iter().find_map(|entry| Some((entry.error?, entry.topic, entry.partition))) {
             Some((code, topic, partition)) => Err(self.refused(code, &format!("{topic}/{partition} "))),
             None => Ok(()),

@@ -6,11 +6,10 @@ use crate::config::ClusterConfig;
 use crate::context::LogContext;
 use crate::error::KafkaError;
 use crate::raw;
-use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::reader::{ASK_TIMEOUT, Isolation, partitions, reading_to_the_end};
 use crate::watermarks::watermarks;
 use millrace_flow::record::Record;
 use rdkafka::TopicPartitionList;
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as Native;
 use rdkafka::topic_partition_list::Offset;
@@ -142,9 +141,7 @@ impl RangeReader {
 }
 
 fn client(cluster: &ClusterConfig, topic: &str) -> Result<BaseConsumer<LogContext>, KafkaError> {
-    let mut config = reading(cluster, "millrace-range")?;
-    config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
-    let client = BaseConsumer::from_config_and_context(&config, LogContext);
+    let client = reading_to_the_end(cluster, "millrace-range", Isolation::ReadCommitted)?;
     client.map_err(|error| KafkaError::native(format!("opening topic {topic:?}"), &error))
 }
 

@@ -45,11 +45,7 @@ impl TopicReader {
     /// The topic does not exist, or the cluster does not answer within 10 s.
     pub fn open(cluster: &ClusterConfig, topic: &str, isolation: Isolation) -> Result<Self, KafkaError> {
         let opening = |error: Native| KafkaError::native(format!("opening topic {topic:?}"), &error);
-        let mut config = reading(cluster, "millrace-reader")?;
-        let level = if isolation == Isolation::ReadCommitted { "read_committed" } else { "read_uncommitted" };
-        config.set("isolation.level", level).set("enable.partition.eof", "true");
-        let client: BaseConsumer<LogContext> =
-            BaseConsumer::from_config_and_context(&config, LogContext).map_err(opening)?;
+        let client = reading_to_the_end(cluster, "millrace-reader", isolation)?.map_err(opening)?;
         let mut list = TopicPartitionList::new();
         let mut ends = BTreeMap::new();
         for partition in partitions(&client, topic)? {
@@ -211,6 +207,21 @@ pub(crate) fn reading(cluster: &ClusterConfig, group: &str) -> Result<ClientConf
         .set("fetch.queue.backoff.ms", "5");
     cluster.apply_overrides(&mut config)?;
     Ok(config)
+}
+
+/// A client that reads topics and says where they end now. Whoever opens it says what for, where librdkafka refuses.
+pub(crate) fn reading_to_the_end(
+    cluster: &ClusterConfig,
+    group: &str,
+    isolation: Isolation,
+) -> Result<Result<BaseConsumer<LogContext>, Native>, KafkaError> {
+    let mut config = reading(cluster, group)?;
+    let level = match isolation {
+        Isolation::ReadCommitted => "read_committed",
+        Isolation::ReadUncommitted => "read_uncommitted",
+    };
+    config.set("isolation.level", level).set("enable.partition.eof", "true");
+    Ok(BaseConsumer::from_config_and_context(&config, LogContext))
 }
 
 /// The partitions of a topic.

@@ -4,7 +4,7 @@ use super::{Transaction, TransactionsConfig};
 use crate::config::{MessageTimeout, ProducerConfig};
 use crate::context::{lock, log_line};
 use crate::delivery::{DeliveryError, OutputFailure, is_too_large, native_record};
-use crate::error::KafkaError;
+use crate::error::{KafkaError, is_fence};
 use crate::failpoint::{self, Failpoint};
 use millrace_flow::record::{OutputRecord, TopicPartition};
 use rdkafka::client::ClientContext;
@@ -222,12 +222,10 @@ enum Meaning {
 /// What is neither to be repeated nor aborted is fatal, which does not mean that it is not committed: librdkafka raises it
 /// also where the broker may have done what it was asked.
 fn meaning(error: &Native) -> Meaning {
-    let fence =
-        |code: Option<Code>| matches!(code, Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch));
     match error {
         Native::Transaction(error) if error.is_retriable() => Meaning::Again,
         Native::Transaction(error) if error.txn_requires_abort() => Meaning::Abort,
-        error if fence(error.rdkafka_error_code()) => Meaning::Fenced,
+        error if error.rdkafka_error_code().is_some_and(is_fence) => Meaning::Fenced,
         _ => Meaning::Unusable,
     }
 }

@@ -6,10 +6,9 @@ use super::{ChangelogConfig, Restoring};
 use crate::context::LogContext;
 use crate::delivery::DeliveryEvent;
 use crate::error::KafkaError;
-use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::reader::{ASK_TIMEOUT, Isolation, partitions, reading_to_the_end};
 use crate::watermarks::watermarks;
 use millrace_flow::state::StateStore;
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as Native;
 use rdkafka::message::BorrowedMessage;
@@ -36,11 +35,9 @@ impl Owner {
     pub(super) fn restore(&self) -> Result<Option<StateStore>, KafkaError> {
         let Some(changelog) = &self.config.state else { return Ok(None) };
         let failed = |error: Native| KafkaError::native(self.restoring(changelog), &error);
-        let mut client = reading(self.config.cluster(), "millrace-state")?;
         // Up to the last stable offset: what is aborted is not there, and nothing of ours is open.
-        client.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
-        let client: BaseConsumer<LogContext> =
-            BaseConsumer::from_config_and_context(&client, LogContext).map_err(failed)?;
+        let client = reading_to_the_end(self.config.cluster(), "millrace-state", Isolation::ReadCommitted)?;
+        let client = client.map_err(failed)?;
         let (topic, number) = (&*changelog.topic, self.partition.partition);
         let found = partitions(&client, topic)?.len();
         if usize::try_from(number).is_ok_and(|number| number >= found) {

@@ -4,11 +4,10 @@
 use super::TransactionsConfig;
 use crate::context::LogContext;
 use crate::error::KafkaError;
-use crate::reader::{ASK_TIMEOUT, partitions, reading};
+use crate::reader::{ASK_TIMEOUT, Isolation, partitions, reading_to_the_end};
 use crate::watermarks::watermarks;
 use millrace_flow::progress_record::{ProgressKey, ProgressRecord};
 use millrace_flow::record::TopicPartition;
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as Native;
 use rdkafka::topic_partition_list::Offset;
@@ -36,13 +35,8 @@ pub(super) fn read(
 ) -> Result<Option<ProgressRecord>, KafkaError> {
     let (topic, key) = (&*config.progress_topic, config.key(partition));
     let failed = |error: Native| KafkaError::native(format!("reading progress topic {topic:?}"), &error);
-    let open = |isolation: &str| {
-        let mut client = reading(config.cluster(), "millrace-progress")?;
-        client.set("isolation.level", isolation).set("enable.partition.eof", "true");
-        BaseConsumer::from_config_and_context(&client, LogContext).map_err(failed)
-    };
-    let client: BaseConsumer<LogContext> = open("read_committed")?;
-    let uncommitted: BaseConsumer<LogContext> = open("read_uncommitted")?;
+    let open = |isolation| reading_to_the_end(config.cluster(), "millrace-progress", isolation)?.map_err(failed);
+    let (client, uncommitted) = (open(Isolation::ReadCommitted)?, open(Isolation::ReadUncommitted)?);
     let late = || KafkaError::Transport {
         what: format!("reading progress topic {topic:?}"),
         message: format!("not done within {} s", READ_MAX.as_secs()),

@@ -6,7 +6,6 @@ use super::stored;
 use super::writer::{Owner, progress_record};
 use crate::consumer::{Assignment, CommittedProgress};
 use crate::error::KafkaError;
-use millrace_flow::progress::Progress;
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::state::StateStore;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -134,9 +133,8 @@ fn of_group(found: &Assignment) -> ProgressRecord {
 /// The serial of progress. What the group has is a copy of ours, or was written by at-least-once: which is the newer one is
 /// told by this number alone, which both count on.
 fn serial(owner: &Owner, record: &ProgressRecord) -> Result<u64, KafkaError> {
-    let read = Progress::decode(record.offset, &record.text);
     let partition = owner.partition.clone();
-    read.map(|progress| progress.serial).map_err(|source| KafkaError::Progress { partition, source })
+    record.progress().map(|progress| progress.serial).map_err(|source| KafkaError::Progress { partition, source })
 }
 
 /// The same as an assignment.
