@@ -16,6 +16,7 @@ pub mod catalog;
 pub mod check;
 pub mod cli;
 pub mod clock;
+pub mod compacted_topic;
 pub mod config;
 pub mod consume;
 pub mod contract;

@@ -36,7 +36,7 @@ pub use dispatch::Batch;
 pub use drain::Until;
 pub use flow::Flow;
 pub use outbox::Destination;
-pub use refused::Refused;
+pub use refused::{Refused, Unable};
 pub use reprocessed::ReprocessTopic;
 pub use state::NoRoom;
 
@@ -364,7 +364,7 @@ impl RecordPath {
                 let id = JobId(*next_job);
                 *next_job += 1;
                 let lane = lane_of(order, record.key.as_deref());
-                let is_condemned = Self::is_condemned(suspects, id, (record.source.clone(), record.offset));
+                let is_condemned = Self::is_condemned(suspects, id, &record);
                 jobs.insert(
                     id,
                     OpenJob {

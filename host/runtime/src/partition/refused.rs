@@ -1,5 +1,6 @@
 //! Outputs that Kafka would not take: whose they were, and what takes their place.
 
+use super::outbox::UnitJobs;
 use super::{Destination, Ending, OpenJob, RecordPath};
 use crate::job::{JobId, VersionId};
 use millrace_flow::record::{OutputRecord, Record};
@@ -10,9 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A job whose outputs Kafka would not take.
+/// What is told of a job that cannot end as it was to, so that an error event can be made of it.
 #[derive(Debug)]
-pub struct Refused {
+pub struct Unable {
     /// The job.
     pub id: JobId,
     /// Its record, or what stands for it.
@@ -23,15 +24,36 @@ pub struct Refused {
     pub version: VersionId,
     /// Which try it was.
     pub attempts: Attempts,
+}
+
+impl Unable {
+    pub(super) fn of(id: JobId, job: &OpenJob) -> Self {
+        let (record, timer) = (Arc::clone(&job.record), job.timer.clone());
+        Self { id, record, timer, version: job.version, attempts: job.attempts }
+    }
+}
+
+/// A job whose outputs Kafka would not take.
+#[derive(Debug)]
+pub struct Refused {
+    /// The job.
+    pub job: Unable,
     /// Why.
     pub error: DeliveryError,
 }
 
-impl Refused {
-    pub(super) fn of(id: JobId, job: &OpenJob, error: DeliveryError) -> Self {
-        let (record, timer) = (Arc::clone(&job.record), job.timer.clone());
-        Self { id, record, timer, version: job.version, attempts: job.attempts, error }
-    }
+/// The first reason for each job of a unit or transaction, in which the outputs of one job follow on those of the one
+/// before; none for those whose outputs have none.
+pub(super) fn first_reasons(jobs: &UnitJobs, failures: Vec<OutputFailure>) -> Vec<(JobId, Option<DeliveryError>)> {
+    let mut reasons: BTreeMap<usize, DeliveryError> =
+        failures.into_iter().map(|failure| (failure.index as usize, failure.error)).collect();
+    let mut first = 0;
+    let of_job = |(id, outputs): &(JobId, usize)| {
+        let reason = reasons.range(first..first + outputs).next().map(|(index, _)| *index);
+        first += outputs;
+        (*id, reason.and_then(|index| reasons.remove(&index)))
+    };
+    jobs.iter().map(of_job).collect()
 }
 
 impl RecordPath {
@@ -51,17 +73,11 @@ impl RecordPath {
     /// Some outputs of a unit were not written. The jobs whose outputs were all written settle; the others are returned,
     /// each with the first reason, for the caller to decide.
     pub fn refused(&mut self, serial: u64, failures: Vec<OutputFailure>, now: Instant) -> Vec<Refused> {
-        let mut reasons: BTreeMap<usize, DeliveryError> =
-            failures.into_iter().map(|failure| (failure.index as usize, failure.error)).collect();
         let mut refused = Vec::new();
-        let mut first = 0;
-        for (id, outputs) in self.units.remove(&serial).unwrap_or_default() {
-            let reason = reasons.range(first..first + outputs).next().map(|(index, _)| *index);
-            first += outputs;
-            match (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(&id)) {
-                (Some(error), Some(job)) => {
-                    refused.push(Refused::of(id, job, error));
-                }
+        let jobs = self.units.remove(&serial).unwrap_or_default();
+        for (id, reason) in first_reasons(&jobs, failures) {
+            match (reason, self.jobs.get(&id)) {
+                (Some(error), Some(job)) => refused.push(Refused { job: Unable::of(id, job), error }),
                 (Some(_), None) => {}
                 (None, _) => self.settle(id, now),
             }

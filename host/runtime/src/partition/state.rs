@@ -1,11 +1,11 @@
 //! The state of partitions on the path: an event gets that of its key when it is dispatched, and what it changed is made so
 //! when it finishes, before its lane goes on. The rules are in `flow::state`.
 
+use super::refused::Unable;
 use super::{Ending, OpenJob, RecordPath};
 use crate::job::{Job, JobId, VersionId};
-use millrace_flow::record::{OutputRecord, Record};
+use millrace_flow::record::OutputRecord;
 use millrace_flow::state::{DueTimer, EventTime, KeyState, StateChange, StateChanges, StateFull, StateStore};
-use millrace_platform::Attempts;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -36,15 +36,7 @@ impl PartitionState {
 #[derive(Debug)]
 pub struct NoRoom {
     /// The job.
-    pub id: JobId,
-    /// Its record, or what stands for it.
-    pub record: Arc<Record>,
-    /// The timer, where it is one.
-    pub timer: Option<Arc<DueTimer>>,
-    /// The version that it ran on.
-    pub version: VersionId,
-    /// Which try it was.
-    pub attempts: Attempts,
+    pub job: Unable,
     /// Why.
     pub full: StateFull,
 }
@@ -119,9 +111,7 @@ impl RecordPath {
     }
 
     pub(super) fn no_room(&self, id: JobId, full: StateFull) -> Option<NoRoom> {
-        let job = self.jobs.get(&id)?;
-        let (record, timer) = (Arc::clone(&job.record), job.timer.clone());
-        Some(NoRoom { id, record, timer, version: job.version, attempts: job.attempts, full })
+        Some(NoRoom { job: Unable::of(id, self.jobs.get(&id)?), full })
     }
 
     /// Writes down how much state there is.

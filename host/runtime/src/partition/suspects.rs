@@ -3,6 +3,7 @@
 use super::{OpenJob, RecordPath};
 use crate::breadcrumb::{ALONE_FROM, CONDEMNED_FROM, EventPlace};
 use crate::job::JobId;
+use millrace_flow::record::Record;
 use std::collections::BTreeMap;
 
 /// The suspects of a path.
@@ -25,12 +26,12 @@ impl RecordPath {
     }
 
     /// Notes an event that is admitted, by the place that its record names. True: it is not to be run any more.
-    pub(super) fn is_condemned(suspects: &mut Suspects, id: JobId, place: EventPlace) -> bool {
+    pub(super) fn is_condemned(suspects: &mut Suspects, id: JobId, record: &Record) -> bool {
         // There are none, but for the host that has just died.
         if suspects.deaths.is_empty() {
             return false;
         }
-        let deaths = suspects.deaths.get(&place).copied().unwrap_or(0);
+        let deaths = suspects.deaths.get(&(record.source.clone(), record.offset)).copied().unwrap_or(0);
         if (ALONE_FROM..CONDEMNED_FROM).contains(&deaths) {
             suspects.open.push(id);
         }

@@ -5,12 +5,13 @@
 //! ledger never has to forget anything; a partition that is lost is forgotten as a whole.
 
 use super::outbox::UnitJobs;
+use super::refused::{Unable, first_reasons};
 use super::{RecordPath, Refused, state};
 use crate::job::JobId;
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::{OutputRecord, TopicPartition};
 use millrace_kafka::commit::PartitionProgress;
-use millrace_kafka::delivery::OutputFailure;
+use millrace_kafka::delivery::{DeliveryError, OutputFailure};
 use millrace_kafka::transactional::Transaction;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,25 +115,17 @@ impl RecordPath {
 
     /// Whether this transaction is the one that is under way in its partition.
     pub fn is_under_way(&self, transaction: &Arc<Transaction>) -> bool {
-        let sealed = self.partitions.get(&transaction.partition).and_then(|partition| partition.under_way.as_ref());
-        sealed.is_some_and(|sealed| Arc::ptr_eq(&sealed.transaction, transaction))
+        self.sealed(transaction).is_some()
     }
 
     /// Nothing of this transaction was written, because Kafka will never take some of its outputs: whose they are, each
     /// with the first reason, for the caller to [`RecordPath::replace`]. [`RecordPath::seal_again`] follows.
     pub fn refused_in(&self, transaction: &Arc<Transaction>, failures: Vec<OutputFailure>) -> Vec<Refused> {
         let Some(sealed) = self.sealed(transaction) else { return Vec::new() };
-        let mut reasons: BTreeMap<usize, _> =
-            failures.into_iter().map(|failure| (failure.index as usize, failure.error)).collect();
-        let (mut refused, mut first) = (Vec::new(), 0);
-        for (id, outputs) in &sealed.jobs {
-            let reason = reasons.range(first..first + outputs).next().map(|(index, _)| *index);
-            first += outputs;
-            if let (Some(error), Some(job)) = (reason.and_then(|index| reasons.remove(&index)), self.jobs.get(id)) {
-                refused.push(Refused::of(*id, job, error));
-            }
-        }
-        refused
+        let refused = |(id, reason): (JobId, Option<DeliveryError>)| {
+            Some(Refused { job: Unable::of(id, self.jobs.get(&id)?), error: reason? })
+        };
+        first_reasons(&sealed.jobs, failures).into_iter().filter_map(refused).collect()
     }
 
     /// An error event takes the place of the outputs of a job in the transaction that is under way.

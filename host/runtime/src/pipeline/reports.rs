@@ -1,9 +1,10 @@
 //! What became of outputs, transactions and commits.
 
 use super::{Pipeline, PipelineError, State};
-use crate::partition::Refused;
+use crate::partition::{Refused, Unable};
 use millrace_flow::cause::Cause;
 use millrace_flow::outcome::Failure;
+use millrace_flow::record::OutputRecord;
 use millrace_kafka::delivery::{DeliveryError, DeliveryEvent};
 use millrace_platform::build_error_event;
 use std::time::Instant;
@@ -41,21 +42,24 @@ impl Pipeline {
     pub(super) fn on_refused(&mut self, refused: Refused) -> Result<(), PipelineError> {
         let cause = match &refused.error {
             DeliveryError::Dragged { .. } => {
-                self.path.run_again(refused.id);
+                self.path.run_again(refused.job.id);
                 return Ok(());
             }
-            _ if self.path.has_failed(refused.id) => return Err(refused.error.into()),
+            _ if self.path.has_failed(refused.job.id) => return Err(refused.error.into()),
             DeliveryError::TooLarge { .. } => Cause::OutputTooLarge,
             DeliveryError::Refused { .. } => Cause::OutputInvalid,
             DeliveryError::TimedOut { .. } | DeliveryError::Kafka(_) => return Err(refused.error.into()),
         };
-        let failure = Failure::new(cause.word(), refused.error.to_string());
-        let spec = self.versions.get(&refused.version).unwrap_or(&self.spec);
-        let origin = spec.origin(&refused.record, refused.timer.as_deref());
-        let word = cause.word().to_owned();
-        let event =
-            build_error_event(&word, &failure, None, &spec.errors, &origin, refused.attempts, self.clock.now_ms());
-        self.path.replace(refused.id, &word, event);
+        let event = self.error_event(&refused.job, &cause, refused.error.to_string());
+        self.path.replace(refused.job.id, cause.word(), event);
         Ok(())
+    }
+
+    /// The error event of a job that workers are through with.
+    pub(super) fn error_event(&self, job: &Unable, cause: &Cause, message: String) -> OutputRecord {
+        let spec = self.versions.get(&job.version).unwrap_or(&self.spec);
+        let failure = Failure::new(cause.word(), message);
+        let origin = spec.origin(&job.record, job.timer.as_deref());
+        build_error_event(cause.word(), &failure, None, &spec.errors, &origin, job.attempts, self.clock.now_ms())
     }
 }

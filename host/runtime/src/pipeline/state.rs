@@ -4,10 +4,8 @@ use super::Pipeline;
 use crate::job::{Finish, Finished};
 use crate::partition::NoRoom;
 use millrace_flow::cause::Cause;
-use millrace_flow::outcome::Failure;
 use millrace_flow::state::StateChanges;
 use millrace_kafka::transactional::Restoring;
-use millrace_platform::build_error_event;
 use std::time::Instant;
 
 impl Pipeline {
@@ -23,15 +21,10 @@ impl Pipeline {
         self.path.finish(failed, now);
     }
 
-    fn failed(&self, NoRoom { id, record, timer, version, attempts, full }: NoRoom) -> Finished {
-        let spec = self.versions.get(&version).unwrap_or(&self.spec);
-        let error_type = Cause::StateFull.word().to_owned();
-        let failure = Failure::new(error_type.as_str(), format!("{full} (`state.bytes`)"));
-        let origin = spec.origin(&record, timer.as_deref());
-        let now_ms = self.clock.now_ms();
-        let event = build_error_event(&error_type, &failure, None, &spec.errors, &origin, attempts, now_ms);
-        let finish = Finish::Failed { error_type, error_event: Box::new(event) };
-        Finished { id, finish, answer_bytes: 0, changes: StateChanges::default() }
+    fn failed(&self, NoRoom { job, full }: NoRoom) -> Finished {
+        let event = self.error_event(&job, &Cause::StateFull, format!("{full} (`state.bytes`)"));
+        let finish = Finish::Failed { error_type: Cause::StateFull.word().to_owned(), error_event: Box::new(event) };
+        Finished { id: job.id, finish, answer_bytes: 0, changes: StateChanges::default() }
     }
 
     /// The state of a partition is on its way.

@@ -69,7 +69,8 @@ fn an_event_whose_changes_have_no_room_fails_and_the_others_go_on() {
     assert_eq!(without_room.len(), 1);
     assert!(without_room[0].full.to_string().contains("`counts`"), "{}", without_room[0].full);
     assert!(jobs(&mut path).is_empty(), "its lane waits");
-    let failed = Finished { id: without_room[0].id, finish: fail(), answer_bytes: 0, changes: StateChanges::default() };
+    let failed =
+        Finished { id: without_room[0].job.id, finish: fail(), answer_bytes: 0, changes: StateChanges::default() };
     assert!(path.finish(vec![failed], now).is_empty());
     let next = jobs(&mut path).remove(0);
     path.finish(wrote(next, skip(), |_| {}), now);

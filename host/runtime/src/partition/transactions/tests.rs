@@ -2,7 +2,7 @@
 
 use crate::job::{Finish, JobId};
 use crate::partition::sample::{finished, path, path_within, record};
-use crate::partition::{PathLimits, RecordPath, Refused, Until};
+use crate::partition::{PathLimits, RecordPath, Refused, Unable, Until};
 use millrace_flow::admission::AdmissionLimits;
 use millrace_flow::failures::FailureLimits;
 use millrace_flow::progress::Progress;
@@ -159,7 +159,9 @@ fn a_refused_output_is_replaced_in_its_place_and_the_same_progress_goes_again() 
     check(&first, &["a", "b", "c", "d"], 3);
 
     let refused = path.refused_in(&first, vec![too_large(2), too_large(1)]);
-    let [Refused { id: JobId(1), record, error: DeliveryError::TooLarge { topic }, .. }] = refused.as_slice() else {
+    let [Refused { job: Unable { id: JobId(1), record, .. }, error: DeliveryError::TooLarge { topic } }] =
+        refused.as_slice()
+    else {
         panic!("{refused:?}")
     };
     assert_eq!((record.offset, topic.as_str()), (1, "1"), "each event once, with the first reason");
@@ -170,7 +172,7 @@ fn a_refused_output_is_replaced_in_its_place_and_the_same_progress_goes_again() 
 
     // The error event is refused too: that is told, and it is known to be one.
     let refused = path.refused_in(&second, vec![too_large(1)]);
-    assert_eq!(refused.iter().map(|refused| refused.id).collect::<Vec<_>>(), [JobId(1)]);
+    assert_eq!(refused.iter().map(|refused| refused.job.id).collect::<Vec<_>>(), [JobId(1)]);
     assert!(path.has_failed(JobId(1)) && !path.has_failed(JobId(0)));
     let third = path.seal_again(&second).unwrap();
     check(&third, &["a", "error", "d"], 3);
