@@ -9,7 +9,7 @@ mod repeats;
 use anyhow::{Context as _, ensure};
 use millrace_bed::api::StandIn;
 use millrace_bed::enrichment::Enrichment;
-use millrace_bed::events::Change;
+use millrace_bed::events::{Change, Kind, Wiki};
 use millrace_bed::host::{Host, Metrics, guest, millrace_binary};
 use millrace_bed::world::World;
 use millrace_flow::progress::Progress;
@@ -20,6 +20,7 @@ use millrace_kafka::reader::{Isolation, TopicReader, committed};
 use millrace_kafka::writer::Writer;
 use millrace_services::{Kafka, KafkaOptions, ScramUser, Topic, wait_until};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -228,6 +229,14 @@ impl Stage {
 pub fn wait_for_metrics(host: &Host, what: &str, done: impl Fn(&Metrics) -> bool) -> anyhow::Result<()> {
     let look = || host.metrics().is_ok_and(|metrics| done(&metrics));
     wait_until(what, PATIENCE, look).map_err(|late| late.context(host.log_tail()))
+}
+
+/// Edits of a wiki's pages in turns, by number: the edits of each page are in order.
+pub fn edits(wiki: &Wiki, pages: u64, numbers: Range<u64>) -> impl Iterator<Item = Change<'_>> {
+    const DT: &str = "2026-06-22T09:48:10Z";
+    let edit =
+        move |number| Change { wiki, page_id: 1 + number % pages, edit: 2 + number / pages, kind: Kind::Edit, dt: DT };
+    numbers.map(edit)
 }
 
 /// How many of the offsets from 0 up to `end` a progress holds as settled.

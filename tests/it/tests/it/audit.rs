@@ -3,16 +3,15 @@
 
 use crate::command::{Ended, millrace};
 use anyhow::{Context as _, ensure};
-use millrace_bed::events::{Change, Kind, Wiki};
+use millrace_bed::events::Wiki;
 use millrace_flow::record::{OutputRecord, Record};
-use millrace_it::{Stage, header, json, kafka, record};
+use millrace_it::{Stage, edits, header, json, kafka, record};
 use millrace_kafka::config::ProducerConfig;
 use millrace_kafka::writer::Writer;
 use millrace_services::Topic;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const DT: &str = "2026-06-22T09:48:10Z";
 const PAGES: u64 = 10;
 const EVENTS: u64 = 60;
 const PARTITIONS: i32 = 2;
@@ -28,14 +27,7 @@ fn audit(stage: &Stage, arguments: &[&str]) -> anyhow::Result<Ended> {
 fn run(name: &str) -> anyhow::Result<Stage> {
     let stage = Stage::set(name, "page-content-change", PARTITIONS, Duration::ZERO)?;
     let wiki = Wiki::numbered(0);
-    let change = |number| Change {
-        wiki: &wiki,
-        page_id: 1 + number % PAGES,
-        edit: 2 + number / PAGES,
-        kind: Kind::Edit,
-        dt: DT,
-    };
-    stage.feed((0..EVENTS).map(change))?;
+    stage.feed(edits(&wiki, PAGES, 0..EVENTS))?;
     let input = &stage.enrichment.input;
     let canary = br#"{"$schema":"/mediawiki/page/change/1.2.0","meta":{"domain":"canary"}}"#;
     stage.feed_records([

@@ -2,9 +2,9 @@
 //! one goes on, and readers of committed records never learn of it.
 
 use anyhow::{Context as _, ensure};
-use millrace_bed::events::{Change, Kind, Wiki};
+use millrace_bed::events::Wiki;
 use millrace_bed::host::Host;
-use millrace_it::{Repeats, Stage, settled, settled_offsets};
+use millrace_it::{Repeats, Stage, edits, settled, settled_offsets};
 use millrace_kafka::failpoint::FAILPOINTS;
 use millrace_services::wait_until;
 use std::collections::BTreeSet;
@@ -13,7 +13,6 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-const DT: &str = "2026-06-22T09:48:10Z";
 const PAGES: u64 = 75;
 const EVENTS: u64 = 1_500;
 /// Events are fed in portions of so many, each when half of the one before it has come out: so there are many batches,
@@ -108,7 +107,7 @@ fn judge(death: &Death, cache: &Path) -> anyhow::Result<String> {
     }
 
     let host = stage.start()?;
-    stage.feed((fed..EVENTS).map(|number| change(&wiki, number)))?;
+    stage.feed(edits(&wiki, PAGES, fed..EVENTS))?;
     stage.committed_to_the_end(end).map_err(|late| late.context(host.log_tail()))?;
     ensure!(host.terminate()? == Some(0), "it ends in order");
     let outputs = stage.committed_outputs()?;
@@ -128,7 +127,7 @@ fn judge(death: &Death, cache: &Path) -> anyhow::Result<String> {
 fn feed_to_death(stage: &Stage, wiki: &Wiki, mut host: Host) -> anyhow::Result<u64> {
     let (mut fed, mut lives) = (0, true);
     while lives && fed < EVENTS {
-        stage.feed((fed..fed + PORTION).map(|number| change(wiki, number)))?;
+        stage.feed(edits(wiki, PAGES, fed..fed + PORTION))?;
         fed += PORTION;
         let enough = (fed - PORTION / 2) as f64;
         wait_until("half of a portion", PATIENCE, || {
@@ -140,8 +139,4 @@ fn feed_to_death(stage: &Stage, wiki: &Wiki, mut host: Host) -> anyhow::Result<u
     let status = host.wait_end(PATIENCE)?;
     ensure!(status.signal() == Some(SIGABRT), "it ended with {status}");
     Ok(fed)
-}
-
-fn change(wiki: &Wiki, number: u64) -> Change<'_> {
-    Change { wiki, page_id: 1 + number % PAGES, edit: 2 + number / PAGES, kind: Kind::Edit, dt: DT }
 }

@@ -1,12 +1,11 @@
 //! Exactly-once on a real broker: what readers of committed records see when hosts are killed, frozen and joined by others.
 
-use millrace_bed::events::{Change, Kind, Wiki};
+use millrace_bed::events::Wiki;
 use millrace_bed::host::Host;
-use millrace_it::{Repeats, Stage, settled};
+use millrace_it::{Repeats, Stage, edits, settled};
 use millrace_services::wait_until;
 use std::time::Duration;
 
-const DT: &str = "2026-06-22T09:48:10Z";
 const PAGES: u64 = 300;
 const EVENTS: u64 = 6_000;
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -15,14 +14,7 @@ fn stage(name: &str, partitions: i32) -> anyhow::Result<Stage> {
     let mut stage = Stage::set_exactly_once(name, "page-content-change", partitions, Duration::from_millis(100))?;
     stage.enrichment.call_slots = 1;
     let wiki = Wiki::numbered(0);
-    let change = |number| Change {
-        wiki: &wiki,
-        page_id: 1 + number % PAGES,
-        edit: 2 + number / PAGES,
-        kind: Kind::Edit,
-        dt: DT,
-    };
-    stage.feed((0..EVENTS).map(change))?;
+    stage.feed(edits(&wiki, PAGES, 0..EVENTS))?;
     Ok(stage)
 }
 

@@ -1,12 +1,11 @@
 //! Two hosts of one group: partitions move from one to the other, and nothing is lost on the way.
 
-use millrace_bed::events::{Change, Kind, Wiki};
+use millrace_bed::events::Wiki;
 use millrace_bed::host::Host;
-use millrace_it::{Repeats, Stage, settled};
+use millrace_it::{Repeats, Stage, edits, settled};
 use millrace_services::wait_until;
 use std::time::Duration;
 
-const DT: &str = "2026-06-22T09:48:10Z";
 /// So many lanes that what a host has in flight takes it longer than the second that a revoke gives it.
 const PAGES: u64 = 1_000;
 const EVENTS: u64 = 6_000;
@@ -20,14 +19,7 @@ fn stage(name: &str) -> anyhow::Result<Stage> {
     let mut stage = Stage::set(name, "page-content-change", 4, Duration::from_millis(100))?;
     stage.enrichment.call_slots = 1;
     let wiki = Wiki::numbered(0);
-    let change = |number| Change {
-        wiki: &wiki,
-        page_id: 1 + number % PAGES,
-        edit: 2 + number / PAGES,
-        kind: Kind::Edit,
-        dt: DT,
-    };
-    stage.feed((0..EVENTS).map(change))?;
+    stage.feed(edits(&wiki, PAGES, 0..EVENTS))?;
     Ok(stage)
 }
 

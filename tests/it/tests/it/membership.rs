@@ -1,27 +1,19 @@
 //! Who reads what, when hosts are restarted that have names of their own in their group (static membership), and when a
 //! topic gets more partitions.
 
-use millrace_bed::events::{Change, Kind, Wiki};
+use millrace_bed::events::Wiki;
 use millrace_bed::host::Host;
-use millrace_it::{Repeats, Stage, kafka, settled};
+use millrace_it::{Repeats, Stage, edits, kafka, settled};
 use millrace_services::wait_until;
 use std::time::Duration;
 
-const DT: &str = "2026-06-22T09:48:10Z";
 const PAGES: u64 = 300;
 const EVENTS: u64 = 6_000;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn feed(stage: &Stage, numbers: std::ops::Range<u64>) -> anyhow::Result<()> {
     let wiki = Wiki::numbered(0);
-    let change = |number| Change {
-        wiki: &wiki,
-        page_id: 1 + number % PAGES,
-        edit: 2 + number / PAGES,
-        kind: Kind::Edit,
-        dt: DT,
-    };
-    stage.feed(numbers.map(change))
+    stage.feed(edits(&wiki, PAGES, numbers))
 }
 
 fn wait_for(host: &Host, what: &str, done: impl Fn(&Host) -> Option<bool>) -> anyhow::Result<()> {

@@ -1,22 +1,11 @@
 //! Ends and new beginnings: a host that is killed loses nothing, one that is asked to end leaves nothing open.
 
-use millrace_bed::events::{Change, Kind, Wiki};
-use millrace_it::{Repeats, Stage, settled, settled_offsets};
+use millrace_bed::events::Wiki;
+use millrace_it::{Repeats, Stage, edits, settled, settled_offsets};
 use std::time::{Duration, Instant};
 
-const DT: &str = "2026-06-22T09:48:10Z";
 const PAGES: u64 = 150;
 const EVENTS: u64 = 3_000;
-
-fn changes(wiki: &Wiki) -> impl Iterator<Item = Change<'_>> {
-    (0..EVENTS).map(move |number| Change {
-        wiki,
-        page_id: 1 + number % PAGES,
-        edit: 2 + number / PAGES,
-        kind: Kind::Edit,
-        dt: DT,
-    })
-}
 
 #[test]
 fn a_killed_host_loses_nothing_and_repeats_with_equal_ids() -> anyhow::Result<()> {
@@ -24,7 +13,7 @@ fn a_killed_host_loses_nothing_and_repeats_with_equal_ids() -> anyhow::Result<()
     stage.enrichment.limits.push("commit_interval: 200 ms".to_owned());
     stage.enrichment.call_slots = 2;
     let wiki = Wiki::numbered(0);
-    stage.feed(changes(&wiki))?;
+    stage.feed(edits(&wiki, PAGES, 0..EVENTS))?;
     let host = stage.start()?;
     let until = Instant::now() + Duration::from_secs(60);
     while settled(&host.metrics()?) < 500.0 {
@@ -47,7 +36,7 @@ fn a_killed_host_loses_nothing_and_repeats_with_equal_ids() -> anyhow::Result<()
 fn sigterm_finishes_what_is_in_flight_and_commits_it() -> anyhow::Result<()> {
     let stage = Stage::set("drained", "page-content-change", 1, Duration::from_millis(300))?;
     let wiki = Wiki::numbered(0);
-    stage.feed(changes(&wiki))?;
+    stage.feed(edits(&wiki, PAGES, 0..EVENTS))?;
     let host = stage.start()?;
     let until = Instant::now() + Duration::from_secs(60);
     while settled(&host.metrics()?) < 100.0 {

@@ -178,16 +178,7 @@ pub(super) fn create_topics(address: SocketAddr, topics: &[Topic]) -> anyhow::Re
     }
     request.i32(PATIENCE_MS);
     request.bytes.push(0); // Not only a check.
-    let answer = request.ask(address)?;
-    let mut answer = Answer(&answer);
-    answer.i32().context("no throttle time")?;
-    for _ in 0..answer.i32()? {
-        let (name, error, message) = (answer.text()?, answer.i16()?, answer.text()?);
-        if error != 0 {
-            bail!("Kafka does not make the topic {name}: {message} (error {error})");
-        }
-    }
-    Ok(())
+    check_all(&request.ask(address)?, |name| format!("make the topic {name}"))
 }
 
 /// Gives a topic so many partitions in all; an error of Kafka's about it is an error here.
@@ -200,13 +191,17 @@ pub(super) fn create_partitions(address: SocketAddr, topic: &str, partitions: i3
     request.i32(ANYWHERE);
     request.i32(PATIENCE_MS);
     request.bytes.push(0); // Not only a check.
-    let answer = request.ask(address)?;
-    let mut answer = Answer(&answer);
+    check_all(&request.ask(address)?, |name| format!("give the topic {name} more partitions"))
+}
+
+/// An answer that says of each topic what became of it; the first that was refused is an error.
+fn check_all(answer: &[u8], does: impl Fn(&str) -> String) -> anyhow::Result<()> {
+    let mut answer = Answer(answer);
     answer.i32().context("no throttle time")?;
     for _ in 0..answer.i32()? {
         let (name, error, message) = (answer.text()?, answer.i16()?, answer.text()?);
         if error != 0 {
-            bail!("Kafka does not give the topic {name} more partitions: {message} (error {error})");
+            bail!("Kafka does not {}: {message} (error {error})", does(&name));
         }
     }
     Ok(())
