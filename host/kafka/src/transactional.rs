@@ -2,9 +2,9 @@
 //! output cluster.
 //!
 //! Every owned partition has a producer of its own, whose `transactional.id` names the partition, and a thread of its own.
-//! The thread takes the partition over ([`Transactions::take_over`]): it makes the producer, which puts whoever had the
+//! The thread takes the partition over (`takeover`): it makes the producer, which puts whoever had the
 //! partition before out of work (the *fence*), and then reads the progress that was written last, and the state, where there
-//! is any. Only then is anything fetched. After that it writes one transaction at a time ([`writer`]) until the partition is let go.
+//! is any. Only then is anything fetched. After that it writes one transaction at a time (`writer`) until the partition is let go.
 //!
 //! What is committed is what can be read: an outcome that nobody told is resolved by reading progress back, and a producer
 //! that is of no more use is replaced. A fenced producer means that the partition is somebody else's: nothing is tried
