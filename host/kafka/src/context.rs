@@ -5,7 +5,7 @@ use crate::statistics::ClientStatistics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::KafkaError as Native;
+use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaRespErr;
@@ -130,6 +130,10 @@ impl ClientContext for LogContext {
     }
 
     fn error(&self, error: Native, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            // It was asked to say so, and whoever polls is told.
+            return;
+        }
         tracing::warn!(target: "librdkafka", %error, "{reason}");
     }
 }

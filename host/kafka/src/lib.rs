@@ -36,6 +36,7 @@ mod pausing;
 mod poller;
 mod raw;
 mod rebalance;
+mod settled;
 mod start;
 mod wake;
 mod watermarks;

@@ -1,4 +1,5 @@
-//! A topic from a time on, up to where it ended when it was opened: for commands that work off what is there. It joins no
+//! A topic from a time on, up to where it ended when it was opened, transactions that were open then included: for commands
+//! that work off what is there. It joins no
 //! group and commits nothing.
 
 use crate::batch::{Names, copy_record};
@@ -7,7 +8,7 @@ use crate::context::LogContext;
 use crate::error::KafkaError;
 use crate::raw;
 use crate::reader::{ASK_TIMEOUT, Isolation, partitions, reading_to_the_end};
-use crate::watermarks::watermarks;
+use crate::settled::{SETTLED_WITHIN, settled_marks};
 use millrace_flow::record::Record;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -47,16 +48,25 @@ struct Span {
 }
 
 impl RangeReader {
-    /// Opens a topic at the first records of that time (in ms since 1970), or at the oldest, and notes where it ends now.
+    /// Opens a topic at the first records of that time (in ms since 1970), or at the oldest, and notes where it ends now;
+    /// transactions that are open are waited for.
     ///
     /// # Errors
-    /// The topic does not exist, or the cluster does not answer within 10 s.
+    /// The topic does not exist, the cluster does not answer within 10 s, or a transaction stays open for 60 s.
     pub fn open(cluster: &ClusterConfig, topic: &str, since_ms: Option<i64>) -> Result<Self, KafkaError> {
         let opening = |error: Native| KafkaError::native(format!("opening topic {topic:?}"), &error);
-        let client = client(cluster, topic)?;
+        let (client, uncommitted) =
+            (client(cluster, topic, Isolation::ReadCommitted)?, client(cluster, topic, Isolation::ReadUncommitted)?);
         let mut left = BTreeMap::new();
         for partition in partitions(&client, topic)? {
-            let (low, high) = watermarks(&client, topic, partition, ASK_TIMEOUT).map_err(opening)?;
+            let marks = settled_marks(&client, &uncommitted, topic, partition).map_err(opening)?;
+            let (low, high) = marks.ok_or_else(|| KafkaError::Transport {
+                what: format!("opening topic {topic:?}"),
+                message: format!(
+                    "a transaction has been open in partition {partition} for {} s",
+                    SETTLED_WITHIN.as_secs()
+                ),
+            })?;
             left.insert(partition, Span { next: low, end: high });
         }
         if let Some(since_ms) = since_ms {
@@ -75,7 +85,7 @@ impl RangeReader {
         offsets: &BTreeMap<i32, Range<i64>>,
     ) -> Result<Self, KafkaError> {
         let span = |(partition, range): (&i32, &Range<i64>)| (*partition, Span { next: range.start, end: range.end });
-        Self::begin(client(cluster, topic)?, topic, offsets.iter().map(span).collect())
+        Self::begin(client(cluster, topic, Isolation::ReadCommitted)?, topic, offsets.iter().map(span).collect())
     }
 
     fn begin(client: BaseConsumer<LogContext>, topic: &str, mut left: BTreeMap<i32, Span>) -> Result<Self, KafkaError> {
@@ -140,8 +150,8 @@ impl RangeReader {
     }
 }
 
-fn client(cluster: &ClusterConfig, topic: &str) -> Result<BaseConsumer<LogContext>, KafkaError> {
-    let client = reading_to_the_end(cluster, "millrace-range", Isolation::ReadCommitted)?;
+fn client(cluster: &ClusterConfig, topic: &str, isolation: Isolation) -> Result<BaseConsumer<LogContext>, KafkaError> {
+    let client = reading_to_the_end(cluster, "millrace-range", isolation)?;
     client.map_err(|error| KafkaError::native(format!("opening topic {topic:?}"), &error))
 }
 

@@ -46,7 +46,7 @@ const REST: Duration = Duration::from_secs(10);
 /// Producers wait so long for the last acknowledgement.
 const FLUSH_MS: u64 = 120_000;
 
-const GOALS: [Goal; 10] = [
+const GOALS: [Goal; 13] = [
     Goal::at_most(
         "in_flight_rss_peak_mb",
         "resident memory with 10,000 events in flight at answers after 15 s",
@@ -58,6 +58,9 @@ const GOALS: [Goal; 10] = [
     Goal::at_most("large_5_rss_of_bound", "resident memory with 5 contents of 10 MB/s, by the configured bound", 1.3),
     Goal::at_most("large_50_rss_of_bound", "resident memory with 50 contents of 10 MB/s, by the configured bound", 1.3),
     Goal::at_most("large_events_rss_of_bound", "resident memory with events of 20 MB, by the configured bound", 1.3),
+    Goal::at_most("exactly_once_large_5_rss_of_bound", "the first of these in exactly-once", 1.3),
+    Goal::at_most("exactly_once_large_50_rss_of_bound", "the second of these in exactly-once", 1.3),
+    Goal::at_most("exactly_once_large_events_rss_of_bound", "the third of these in exactly-once", 1.3),
     Goal::at_most("swap_pause_p99_ms", "pause of a partition when another version begins, at full load", 20.0),
     Goal::at_most("lag_rss_of_bound", "resident memory behind a lag of a million events, by the configured bound", 1.3),
     Goal::at_most("exactly_once_lag_rss_of_bound", "the same in exactly-once", 1.3),
@@ -173,42 +176,55 @@ fn promise(once: bool) -> &'static str {
 /// Content of 10 MB, at a pace that a pipeline can keep up with and at one that it cannot.
 fn large_content(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     let stage = Stage::of(World::new(4, LARGE_CONTENT_BYTES), API_LATENCY)?;
-    for (key, per_second, call_slots) in LARGE_CONTENTS {
-        progress::say(&format!("Measuring {per_second} contents of 10 MB a second."));
-        let mut pipeline = ready(&stage, &key.replace('_', "-"), call_slots)?;
+    let cases = PROMISES.iter().flat_map(|promise| LARGE_CONTENTS.iter().map(move |content| (promise, content)));
+    for ((prefix, once), (key, per_second, call_slots)) in cases {
+        progress::say(&format!("Measuring {per_second} contents of 10 MB a second ({}).", promise(*once)));
+        let mut pipeline = ready(&stage, &format!("{}-{once}", key.replace('_', "-")), *call_slots)?;
+        if *once {
+            stage.promise_once(&mut pipeline)?;
+        }
         pipeline.message_bytes = "20 MiB";
         let events = u64::from(per_second * LARGE_CONTENT_SECONDS);
-        let every = Duration::from_secs(1) / per_second;
+        let every = Duration::from_secs(1) / *per_second;
         let measured = std::thread::scope(|scope| {
             let fed = scope.spawn(|| feed_at(&stage, &pipeline, (0..events).map(page), every));
             let measured = stage.run(key, &pipeline, &[], events)?;
             fed.join().map_err(|_| anyhow::anyhow!("the feeder panicked"))??;
             anyhow::Ok(measured)
         })?;
-        set_large(figures, key, &measured, 10.0);
+        set_large(figures, &format!("{prefix}{key}"), &measured, 10.0);
     }
     Ok(())
 }
 
 /// Events of nearly 20 MB.
 fn large_events(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
-    progress::say("Measuring events of 20 MB.");
     let stage = quick_stage()?;
-    let mut pipeline = ready(&stage, "large-events", 4)?;
-    (pipeline.plugin, pipeline.names, pipeline.message_bytes) = (guest("identity")?, ("in", "out"), "20 MiB");
+    for (prefix, once) in PROMISES {
+        progress::say(&format!("Measuring events of 20 MB ({}).", promise(once)));
+        let mut pipeline = ready(&stage, &format!("large-events-{once}"), 4)?;
+        if once {
+            stage.promise_once(&mut pipeline)?;
+        }
+        (pipeline.plugin, pipeline.names, pipeline.message_bytes) = (guest("identity")?, ("in", "out"), "20 MiB");
+        feed_large_events(&stage, &pipeline)?;
+        let measured = stage.run("large events", &pipeline, &[], LARGE_EVENTS)?;
+        set_large(figures, &format!("{prefix}large_events"), &measured, 20.0);
+    }
+    Ok(())
+}
+
+fn feed_large_events(stage: &Stage, pipeline: &Enrichment) -> anyhow::Result<()> {
     let wiki = Wiki::numbered(0);
     let writer = Writer::new(&ProducerConfig::new(stage.cluster()))?;
     let padding = "x".repeat(2 * LARGE_CONTENT_BYTES - 10_000);
     for number in 0..LARGE_EVENTS {
-        let mut record = change(&stage, &pipeline, &wiki, page(number), number);
+        let mut record = change(stage, pipeline, &wiki, page(number), number);
         let text = String::from_utf8(record.value.clone().context("a change has a value")?.to_vec())?;
         record.value = Some(text.replacen('{', &format!("{{\"padding\":\"{padding}\","), 1).into_bytes().into());
         writer.write(&record)?;
     }
-    writer.flush(FLUSH_MS)?;
-    let measured = stage.run("large events", &pipeline, &[], LARGE_EVENTS)?;
-    set_large(figures, "large_events", &measured, 20.0);
-    Ok(())
+    Ok(writer.flush(FLUSH_MS)?)
 }
 
 /// Peak and pace of a run with events that hold `event_mb` each. The oldest of each partition may go on beyond the budget.
