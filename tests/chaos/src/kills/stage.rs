@@ -2,6 +2,7 @@
 
 use super::feeder::Feeder;
 use super::plan::{Actor, Fault, Plan};
+use super::scene::PARTITIONS;
 use super::witness::Witness;
 use crate::player::HostPlayer;
 use crate::watch::Watch;
@@ -10,6 +11,8 @@ use millrace_bed::api::StandIn;
 use millrace_bed::enrichment::Enrichment;
 use millrace_flow::progress_record::ProgressKey;
 use millrace_flow::record::TopicPartition;
+use millrace_kafka::cluster::Cluster;
+use millrace_kafka::config::ClusterConfig;
 use millrace_services::{Coordinated, Kafka, wait_until};
 use std::time::{Duration, Instant};
 
@@ -22,6 +25,9 @@ const IN_SYNC_MAX: Duration = Duration::from_secs(120);
 
 /// How long everything may take to come out and be copied once all faults are over.
 const FINISH_MAX: Duration = Duration::from_secs(120);
+
+/// How long the brokers may take to say where a partition ends.
+const ASK_MS: u64 = 30_000;
 
 /// A fault that was played.
 struct Played {
@@ -89,13 +95,21 @@ impl Stage<'_, '_> {
     /// # Errors
     /// That does not happen in time.
     pub(super) fn finish(&mut self, watch: &Watch) -> anyhow::Result<()> {
-        let fed = self.feeder.written();
-        let out = self.witness.wait_for(&fed, FINISH_MAX);
+        let ends = self.input_ends()?;
+        let out = self.witness.wait_for(&ends, FINISH_MAX);
         out.map_err(|late| late.context(self.logs()))?;
-        let all = fed.iter().sum();
+        let all = ends.iter().sum();
         wait_until("the group's copy of all progress", FINISH_MAX, || watch.committed() >= all)
             .with_context(|| format!("the group has {} of {all}", watch.committed()))?;
         self.hosts.iter_mut().try_for_each(HostPlayer::finish)
+    }
+
+    /// Where the partitions of the input end. That can be beyond what was fed: while brokers die, a client may write an event
+    /// twice, which makes two of it.
+    fn input_ends(&self) -> anyhow::Result<Vec<i64>> {
+        let cluster = Cluster::connect(&ClusterConfig::plain(self.kafka.bootstrap()))?;
+        let end = |partition| Ok(cluster.offsets(&self.enrichment.input, partition, ASK_MS)?.1);
+        (0..PARTITIONS).map(end).collect()
     }
 
     /// Plays the faults of one round side by side.
