@@ -31,6 +31,7 @@ mod batch;
 mod context;
 mod epochs;
 mod flight;
+mod flush;
 mod outbox;
 mod pausing;
 mod poller;

@@ -4,6 +4,7 @@
 use crate::config::ProducerConfig;
 use crate::context::{LogContext, lock};
 use crate::error::KafkaError;
+use crate::flush::flush;
 use millrace_flow::record::OutputRecord;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -78,7 +79,7 @@ impl Writer {
     /// # Errors
     /// A record failed, or the deadline passed.
     pub fn flush(&self, deadline_ms: u64) -> Result<(), KafkaError> {
-        let flushed = self.producer.flush(Duration::from_millis(deadline_ms));
+        let flushed = flush(&self.producer, Duration::from_millis(deadline_ms));
         self.check()?;
         flushed.map_err(|error| KafkaError::native("waiting for acknowledgements", &error))
     }

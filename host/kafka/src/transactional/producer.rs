@@ -6,6 +6,7 @@ use crate::context::{lock, log_line};
 use crate::delivery::{DeliveryError, OutputFailure, is_too_large, native_record};
 use crate::error::{KafkaError, is_fence};
 use crate::failpoint::{self, Failpoint};
+use crate::flush::flush;
 use millrace_flow::record::{OutputRecord, TopicPartition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -102,7 +103,15 @@ impl TransactionalProducer {
         // The partition follows from the key, but for state.
         let outputs = transaction.outputs.iter().map(|output| (output, None));
         let changes = transaction.changes.iter().map(|change| (change, Some(transaction.partition.partition)));
+        let mut unwritten = 0;
         for (index, (output, partition)) in (0..).zip(outputs.chain(changes).chain([(progress, None)])) {
+            if unwritten >= UNWRITTEN_BYTES_MAX {
+                if let Err(error) = flush(&self.native, self.patience) {
+                    return self.abort(KafkaError::native(&self.what, &error));
+                }
+                unwritten = 0;
+            }
+            unwritten += output.bytes();
             let mut record = native_record(output, Box::new(index));
             record.partition = partition;
             if let Err((error, _)) = self.native.send(record) {
@@ -112,7 +121,7 @@ impl TransactionalProducer {
             failpoint::pass(Failpoint::Sending);
         }
         failpoint::pass(Failpoint::Sent);
-        let flushed = self.native.flush(self.patience);
+        let flushed = flush(&self.native, self.patience);
         let failures = std::mem::take(&mut *lock(&self.native.context().failures));
         match (flushed, failures.is_empty()) {
             (Ok(()), true) => self.commit(),
@@ -202,6 +211,10 @@ impl TransactionalProducer {
         }
     }
 }
+
+/// So many bytes of records are handed to librdkafka, which copies them, before what was handed over has to be written.
+/// Twice what an ordinary transaction holds.
+const UNWRITTEN_BYTES_MAX: usize = 16 << 20;
 
 /// How long records wait for company, in milliseconds: those of a transaction come all at once.
 const LINGER_MS: u32 = 1;
