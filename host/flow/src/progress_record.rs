@@ -35,6 +35,12 @@ impl ProgressKey {
     pub fn transactional_id(&self) -> String {
         format!("millrace/{}", self.encode())
     }
+
+    /// The same of whoever owns the partitions of this number of all topics that are read: see
+    /// [`Sharding`](crate::shard::Sharding).
+    pub(crate) fn transactional_id_of_number(&self) -> String {
+        format!("millrace/{}/{}/{}", self.pipeline, self.cluster_id, self.partition.partition)
+    }
 }
 
 /// The progress of a partition as it is kept.

@@ -138,6 +138,11 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// The `transactional.id` of whoever owns a partition.
+    pub fn transactional_id(&self, partition: &TopicPartition) -> String {
+        self.pipeline.sharding().transactional_id(&self.key(partition))
+    }
+
     /// The oldest offset of a partition and the one after its newest.
     ///
     /// # Errors
