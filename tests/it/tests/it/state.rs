@@ -1,5 +1,7 @@
 //! State and timers on a real broker: after kills, moves and restarts, state equals the fold of the inputs.
 
+mod joint;
+
 use anyhow::{Context as _, ensure};
 use millrace_bed::enrichment::ANY_SCHEMA;
 use millrace_bed::host::Host;
