@@ -30,16 +30,10 @@ impl ProgressKey {
         format!("{}/{}/{}", self.pipeline, self.cluster_id, self.partition)
     }
 
-    /// The `transactional.id` of whoever owns this partition. It begins with `millrace/` and the pipeline's name, which is
+    /// The `transactional.id` of whoever owns the shard that this place names. It begins with `millrace/` and the pipeline's name, which is
     /// what access rules can name.
     pub fn transactional_id(&self) -> String {
         format!("millrace/{}", self.encode())
-    }
-
-    /// The same of whoever owns the partitions of this number of all topics that are read: see
-    /// [`Sharding`](crate::shard::Sharding).
-    pub(crate) fn transactional_id_of_number(&self) -> String {
-        format!("millrace/{}/{}/{}", self.pipeline, self.cluster_id, self.partition.partition)
     }
 }
 

@@ -2,12 +2,13 @@
 //! pipeline that keeps state and reads several topics it is the partitions of one number of all of them, because state
 //! belongs to that number.
 
-use crate::progress_record::ProgressKey;
 use crate::record::TopicPartition;
 use std::fmt;
 use std::sync::Arc;
 
-/// A shard, by the place that names it: its topic partition, or the partition of the changelog where its state lies.
+/// A shard, by the place that names it: its topic partition, or the partition of the changelog where its state lies. Who
+/// owns it has the `transactional.id` of that place: see
+/// [`ProgressKey::transactional_id`](crate::progress_record::ProgressKey::transactional_id).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Shard(TopicPartition);
 
@@ -64,23 +65,6 @@ impl Sharding {
         let is_missing = |topic: &&Arc<str>| came.iter().all(|partition| partition.topic != **topic);
         topics.iter().filter(is_missing).map(|topic| &**topic).collect()
     }
-
-    /// The `transactional.id` of whoever owns the shard of this partition. Where shards have several partitions it leaves
-    /// the topic out.
-    pub fn transactional_id(&self, key: &ProgressKey) -> String {
-        match self {
-            Self::Apart => key.transactional_id(),
-            Self::Together { .. } => key.transactional_id_of_number(),
-        }
-    }
-
-    /// The `transactional.id`s under which the same partition was owned while the pipeline read more topics, or fewer.
-    pub fn former_transactional_id(&self, key: &ProgressKey) -> String {
-        match self {
-            Self::Apart => key.transactional_id_of_number(),
-            Self::Together { .. } => key.transactional_id(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -108,18 +92,5 @@ mod tests {
         assert_eq!(together().missing(&[&a]), ["b"]);
         assert!(together().missing(&[&a, &TopicPartition::new("b", 1)]).is_empty());
         assert!(Sharding::Apart.missing(&[&a]).is_empty());
-    }
-
-    #[test]
-    fn the_producer_of_a_number_leaves_the_topic_out() {
-        let key = ProgressKey {
-            pipeline: "count".to_owned(),
-            cluster_id: "main".to_owned(),
-            partition: TopicPartition::new("a", 1),
-        };
-        assert_eq!(together().transactional_id(&key), "millrace/count/main/1");
-        assert_eq!(together().former_transactional_id(&key), "millrace/count/main/a/1");
-        assert_eq!(Sharding::Apart.transactional_id(&key), "millrace/count/main/a/1");
-        assert_eq!(Sharding::Apart.former_transactional_id(&key), "millrace/count/main/1");
     }
 }

@@ -87,9 +87,28 @@ impl TransactionsConfig {
         ProgressKey { pipeline, cluster_id, partition: partition.clone() }
     }
 
-    /// What a shard is called where its partitions are read: that of its number, whichever topic it is of.
-    fn key_of(&self, shard: &Shard) -> ProgressKey {
-        self.key(shard.place())
+    /// The `transactional.id` of whoever owns a shard.
+    fn transactional_id(&self, shard: &Shard) -> String {
+        self.key(shard.place()).transactional_id()
+    }
+
+    /// Those of whoever owned the same partitions of a pipeline with state while it read more topics, or fewer: together they
+    /// were apart, and apart they were together.
+    fn former_transactional_ids<'a>(
+        &self,
+        shard: &Shard,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+    ) -> Vec<String> {
+        match (&self.state, &self.sharding) {
+            (None, _) => Vec::new(),
+            (Some(state), Sharding::Apart) => {
+                let together = TopicPartition::new(Arc::clone(&state.topic), shard.number());
+                vec![self.key(&together).transactional_id()]
+            }
+            (Some(_), Sharding::Together { .. }) => {
+                partitions.map(|partition| self.key(partition).transactional_id()).collect()
+            }
+        }
     }
 
     /// The cluster that is written.

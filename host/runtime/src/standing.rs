@@ -140,7 +140,7 @@ impl<'a> Place<'a> {
 
     /// The `transactional.id` of whoever owns a partition.
     pub fn transactional_id(&self, partition: &TopicPartition) -> String {
-        self.pipeline.sharding().transactional_id(&self.key(partition))
+        self.key(self.pipeline.sharding().shard_of(partition).place()).transactional_id()
     }
 
     /// The oldest offset of a partition and the one after its newest.

@@ -114,7 +114,8 @@ impl Owner {
             NotOpened::Failed(error) => error,
         };
         self.fence_former(found).map_err(not_opened)?;
-        let producer = TransactionalProducer::open(&self.config, &self.transactional_id()).map_err(not_opened)?;
+        let producer = TransactionalProducer::open(&self.config, &self.config.transactional_id(&self.shard))
+            .map_err(not_opened)?;
         let mut progress = stored::read(&self.config, found.iter().map(|found| &found.partition))?;
         let mut first = ShardProgress::new();
         for found in found {
@@ -150,14 +151,10 @@ impl Owner {
         }
     }
 
-    /// Where there is state, partitions may have been owned apart, and now they are together, or the reverse: the producers of
-    /// then have other names, and a host that slept through the change may still have one.
+    /// Fences whoever slept through a change of the topics that are read, and owned the same partitions under another name.
     fn fence_former(&self, found: &[Assignment]) -> Result<(), NotOpened> {
-        if self.config.state.is_none() {
-            return Ok(());
-        }
-        for found in found {
-            let id = self.config.sharding.former_transactional_id(&self.config.key(&found.partition));
+        let partitions = found.iter().map(|found| &found.partition);
+        for id in self.config.former_transactional_ids(&self.shard, partitions) {
             drop(TransactionalProducer::open(&self.config, &id)?);
         }
         Ok(())

@@ -90,11 +90,6 @@ impl Owner {
         }
     }
 
-    /// What its producer is called.
-    pub(super) fn transactional_id(&self) -> String {
-        self.config.sharding.transactional_id(&self.config.key_of(&self.shard))
-    }
-
     /// True once the shard was let go.
     pub(super) fn is_released(&self) -> bool {
         self.released.load(Ordering::Acquire)
@@ -179,7 +174,7 @@ impl Owner {
     }
 
     fn open_and_read(&self, known: &ShardProgress) -> Result<(TransactionalProducer, ShardProgress), NotOpened> {
-        let producer = TransactionalProducer::open(&self.config, &self.transactional_id())?;
+        let producer = TransactionalProducer::open(&self.config, &self.config.transactional_id(&self.shard))?;
         let found = stored::read(&self.config, known.keys()).map_err(NotOpened::Failed)?;
         Ok((producer, found))
     }

@@ -118,7 +118,8 @@ fn hosts_that_come_and_go_keep_what_stays_theirs() -> anyhow::Result<()> {
 
 #[test]
 fn a_host_that_slept_through_a_rebalance_counts_nothing_twice() -> anyhow::Result<()> {
-    let stage = counter("joint-frozen", 1)?;
+    let mut stage = counter("joint-frozen", 1)?;
+    stage.enrichment.limits = vec!["open_offsets: 16".to_owned(), "commit_interval: 20 ms".to_owned()];
     feed(&stage)?;
     let frozen = stage.start()?;
     wait_for_settled(&frozen, 100.0)?;
@@ -126,23 +127,27 @@ fn a_host_that_slept_through_a_rebalance_counts_nothing_twice() -> anyhow::Resul
     let second = stage.start_beside("second")?;
     wait_for_settled(&second, 100.0)?;
     frozen.signal("CONT")?;
-    wait_for_settled(&second, 300.0)?;
-    assert_eq!(second.terminate()?, Some(0));
-    check_counts(&stage, frozen)
+    // Whose the partitions are then is the group's business.
+    for topic in [&stage.enrichment.input, more(&stage)] {
+        let settled = stage.committed_to_the_end_of(topic, i64::try_from(EACH)?);
+        settled.map_err(|late| late.context(frozen.log_tail()).context(second.log_tail()))?;
+    }
+    assert_eq!(frozen.terminate()?, Some(0));
+    check_counts(&stage, second)
 }
 
 #[test]
 fn a_failed_event_comes_back_to_the_state_of_its_key_and_counts_once() -> anyhow::Result<()> {
-    const PAGES: u64 = 120;
+    const PAGES: u64 = 260;
     let mut stage = stage("joint-again", "counter", &["counts"], 2)?;
     let again = "joint-again.again";
     kafka()?.create_topics(&[Topic::new(again, 2, &[("max.message.bytes", "10485760")])])?;
     stage.enrichment.reprocess = again.to_owned();
     stage.enrichment.limits.clear();
     stage.enrichment.state_bytes = "1 MiB";
-    // Fifty keys of 20,000 bytes fill a partition.
+    // A hundred keys of 10,000 bytes fill a partition.
     let long = |stage: &Stage, page_id: u64, sequence| OutputRecord {
-        key: Some(format!("{page_id:020000}").into()),
+        key: Some(format!("{page_id:010000}").into()),
         ..event(stage, page_id, sequence, TIME_MS)
     };
     stage.feed_records((0..PAGES).map(|page| long(&stage, page, 0)))?;
@@ -178,7 +183,8 @@ fn topics_of_unequal_partition_counts_are_refused_in_a_sentence() -> anyhow::Res
     let file = stage.folder().join("host.yaml");
     let mut check = |key: &str, set: &dyn Fn(&mut Stage)| -> anyhow::Result<()> {
         set(&mut stage);
-        let host = stage.start_unready()?;
+        // A folder of its own, because what is said is looked for in its log.
+        let host = stage.start_beside(key)?;
         stage.wait_for_log(&host, &[&says])?;
         assert_eq!(host.get("/readyz")?.0, 503);
         assert_eq!(host.terminate()?, Some(0));
@@ -201,7 +207,8 @@ fn topics_of_unequal_partition_counts_are_refused_in_a_sentence() -> anyhow::Res
 
 #[test]
 fn offsets_are_set_behind_the_fence_of_their_number() -> anyhow::Result<()> {
-    let stage = counter("joint-offsets", 1)?;
+    let mut stage = counter("joint-offsets", 1)?;
+    stage.enrichment.limits.clear();
     feed(&stage)?;
     let host = stage.start()?;
     stage.committed_to_the_end_of(more(&stage), i64::try_from(EACH)?)?;
@@ -216,7 +223,7 @@ fn offsets_are_set_behind_the_fence_of_their_number() -> anyhow::Result<()> {
     }
     // A host that still has the number is put out, whichever topic is set.
     let cluster_id = Cluster::connect(&stage.cluster)?.id(10_000)?;
-    let id = format!("millrace/{}/{cluster_id}/0", stage.enrichment.name);
+    let id = format!("millrace/{}/{cluster_id}/joint-offsets.state/0", stage.enrichment.name);
     let producer = ProducerConfig::new(stage.cluster.clone());
     let stale = ExclusiveWriter::open(&producer, &id, Duration::from_secs(60))?;
     let point = format!("{}:0", more(&stage));
