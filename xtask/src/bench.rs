@@ -1,8 +1,10 @@
-//! `./x bench`: what Millrace can do on this machine. `./x bench hostile` is in `bench/hostile.rs`, `./x bench edges` in
+//! `./x bench`: what Millrace can do on this machine. `./x bench hostile` is in `bench/hostile.rs`, `./x bench backfill` in
+//! `bench/backfill.rs`, `./x bench edges` in
 //! `bench/edges.rs`, `./x bench guests` in `bench/languages.rs`; without a word it is enriched events per second, CPU,
 //! memory and latency on a real broker, beside the hand-written twin. The API is a stand-in that answers after 100 ms;
 //! everything runs on this machine, on the cores that are measured too.
 
+mod backfill;
 mod edges;
 mod hostile;
 mod languages;
@@ -50,6 +52,8 @@ enum What {
     Hostile,
     /// Memory and speed where load is unusual: slow answers, large events, one hot key, a long lag, many pipelines.
     Edges,
+    /// What a live pipeline keeps of its speed beside a backfill that asks the same wiki.
+    Backfill,
     /// The flagship in every language that it is written in.
     Guests,
 }
@@ -88,6 +92,7 @@ pub(crate) fn run(args: BenchArgs) -> anyhow::Result<()> {
         What::Enrichment => enrichment(args),
         What::Hostile => hostile::run(args.latency_seconds),
         What::Edges => edges::run(args.only.as_deref()),
+        What::Backfill => backfill::run(args.latency_seconds),
         What::Guests => languages::run(),
     }
 }

@@ -13,13 +13,18 @@ use std::time::{Duration, Instant};
 /// When the results that gathered become a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransactionLimits {
-    /// From the beginning of one transaction to that of the next, unless the one takes longer.
+    /// From the beginning of one transaction to that of the next, unless the one takes longer. [`FEW_RESULTS`] wait for a
+    /// quarter of it.
     pub interval: Duration,
     /// So many bytes of outputs do not wait for the interval.
     pub bytes_max: usize,
     /// So many results do not wait for the interval. A transaction holds one result more at most.
     pub results_max: usize,
 }
+
+/// So few results do not wait for the whole interval: where they are all that finishes meanwhile, transactions are no more
+/// than they are, and readers wait less. A busy partition has more, and larger transactions.
+pub const FEW_RESULTS: usize = 2;
 
 impl Default for TransactionLimits {
     /// 100 ms as in Kafka Streams (KIP-447); 8 MiB and 5,000 results: what one partition finishes in that time at full load.
@@ -54,14 +59,19 @@ impl<T> Gathering<T> {
 
     /// Whether a transaction may begin now. `hurry`: without waiting for the interval, because the shard leaves.
     pub fn is_due(&self, limits: &TransactionLimits, now: Instant, hurry: bool) -> bool {
-        let waited = self.last.is_none_or(|last| now.saturating_duration_since(last) >= limits.interval);
+        let waited = self.last.is_none_or(|last| now.saturating_duration_since(last) >= self.interval(limits));
         let full = self.bytes >= limits.bytes_max || self.waiting.len() >= limits.results_max;
         !self.under_way && (waited || full || hurry)
     }
 
     /// When the next transaction may begin; none while one is under way.
     pub fn due_at(&self, limits: &TransactionLimits, now: Instant) -> Option<Instant> {
-        (!self.under_way).then(|| self.last.map_or(now, |last| last + limits.interval))
+        (!self.under_way).then(|| self.last.map_or(now, |last| last + self.interval(limits)))
+    }
+
+    /// How long what waits now waits for others.
+    fn interval(&self, limits: &TransactionLimits) -> Duration {
+        if self.waiting.len() <= FEW_RESULTS { limits.interval / 4 } else { limits.interval }
     }
 
     /// A transaction begins: takes what gathered. Where that is nothing, the caller may have nothing to write: then
@@ -138,7 +148,7 @@ mod tests {
     use crate::progress::{Progress, ProgressBudget};
 
     const LIMITS: TransactionLimits =
-        TransactionLimits { interval: Duration::from_millis(100), bytes_max: 1_000, results_max: 3 };
+        TransactionLimits { interval: Duration::from_millis(100), bytes_max: 1_000, results_max: 4 };
 
     #[test]
     fn the_first_transaction_begins_at_once_and_the_next_after_the_interval() {
@@ -150,15 +160,30 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert!(!gathering.is_due(&LIMITS, later, true), "one at a time");
         gathering.ended();
+        ('c'..='d').for_each(|result| gathering.put(result, 1));
         assert!(!gathering.is_due(&LIMITS, now + Duration::from_millis(99), false));
         assert!(gathering.is_due(&LIMITS, now + Duration::from_millis(100), false));
         assert_eq!(gathering.due_at(&LIMITS, now), Some(now + Duration::from_millis(100)));
     }
 
     #[test]
+    fn few_results_wait_for_a_quarter_of_the_interval() {
+        for (results, wait_ms) in [(1, 25), (FEW_RESULTS, 25), (FEW_RESULTS + 1, 100)] {
+            let (mut gathering, now) = (Gathering::default(), Instant::now());
+            gathering.begin(now);
+            gathering.ended();
+            (0..results).for_each(|result| gathering.put(result, 1));
+            let wait = Duration::from_millis(wait_ms);
+            assert_eq!(gathering.due_at(&LIMITS, now), Some(now + wait), "{results}");
+            assert!(gathering.is_due(&LIMITS, now + wait, false));
+            assert!(!gathering.is_due(&LIMITS, now + wait - Duration::from_millis(1), false));
+        }
+    }
+
+    #[test]
     fn what_is_large_or_much_or_in_a_hurry_does_not_wait_for_the_interval() {
         for (puts, bytes, hurry, due) in
-            [(2, 1, false, false), (3, 1, false, true), (1, 1_000, false, true), (0, 0, true, true)]
+            [(3, 1, false, false), (4, 1, false, true), (1, 1_000, false, true), (0, 0, true, true)]
         {
             let (mut gathering, now) = (Gathering::default(), Instant::now());
             gathering.begin(now);
@@ -245,9 +270,12 @@ mod tests {
     #[test]
     fn results_of_all_partitions_of_a_shard_gather_for_one_transaction() {
         let (mut gathering, now) = (Gathering::default(), Instant::now());
-        [("a", 3), ("b", 1), ("a", 4)].into_iter().for_each(|result| gathering.put(result, 1));
-        assert!(gathering.is_due(&LIMITS, now, false), "three are enough, whosever they are");
-        assert_eq!(gathering.begin(now), [("a", 3), ("b", 1), ("a", 4)], "in the order in which they finished");
+        gathering.begin(now);
+        gathering.ended();
+        let results = [("a", 3), ("b", 1), ("a", 4), ("b", 7)];
+        results.into_iter().for_each(|result| gathering.put(result, 1));
+        assert!(gathering.is_due(&LIMITS, now, false), "four are enough, whosever they are");
+        assert_eq!(gathering.begin(now), results, "in the order in which they finished");
         gathering.put(("b", 2), 1);
         assert!(!gathering.is_due(&LIMITS, now + LIMITS.interval, true), "one at a time for all of them");
     }

@@ -22,6 +22,8 @@ pub struct ClientStatistics {
     pub request_timeouts: u64,
     /// How often the group was rebalanced.
     pub rebalances: u64,
+    /// Partitions of the topics that this client knows, fetched or not.
+    pub topic_partitions: usize,
     /// The partitions that this client fetches.
     pub partitions: Vec<PartitionStatistics>,
 }
@@ -59,13 +61,19 @@ impl ClientStatistics {
             producer_bytes: native.msg_size,
             request_timeouts: native.brokers.values().map(|broker| broker.req_timeouts).sum(),
             rebalances: native.cgrp.as_ref().map_or(0, |group| count(group.rebalance_cnt)),
+            topic_partitions: native.topics.values().map(known_partitions).sum(),
             partitions,
         }
     }
 }
 
+/// Partition -1 is librdkafka's own, for records that have no partition yet.
+fn known_partitions(topic: &rdkafka::statistics::Topic) -> usize {
+    topic.partitions.values().filter(|p| p.partition >= 0).count()
+}
+
 fn partitions_of(topic: &rdkafka::statistics::Topic) -> impl Iterator<Item = PartitionStatistics> + '_ {
-    // Partition -1 is librdkafka's own, for records that have no partition yet; one that is not desired is not fetched.
+    // One that is not desired is not fetched.
     topic.partitions.values().filter(|p| p.partition >= 0 && p.desired).map(|p| PartitionStatistics {
         partition: TopicPartition::new(topic.topic.as_str(), p.partition),
         lag: u64::try_from(p.consumer_lag).ok(),

@@ -129,7 +129,7 @@ fn headers(target: &Target, batch: &Batch) -> HeaderMap {
     if let Some(host) = &target.host {
         headers.insert(HOST, host.clone());
     }
-    let pipeline = batch.taken.first().and_then(|taken| HeaderValue::from_str(&taken.scope.pipeline).ok());
+    let pipeline = batch.taken.first().and_then(|taken| HeaderValue::from_str(&taken.scope.asker.pipeline).ok());
     if let Some(pipeline) = pipeline {
         headers.insert(PIPELINE, pipeline);
     }

@@ -111,6 +111,8 @@ pub struct WikiConfig {
     pub slots: usize,
     /// Calls per second at most; none: no limit but the slots.
     pub calls_per_second_max: Option<u32>,
+    /// What all hosts of the consumer group may do together.
+    pub group: GroupLimits,
     /// Whether answers may be kept.
     pub visibility: Visibility,
     /// Whether answers may come compressed.
@@ -130,12 +132,23 @@ impl Default for WikiConfig {
             rest_path: "/w/rest.php".into(),
             slots: SLOTS_DEFAULT,
             calls_per_second_max: None,
+            group: GroupLimits::default(),
             visibility: Visibility::Public,
             compression: Compression::None,
             authorization_file: None,
             maxlag_s: Some(5),
         }
     }
+}
+
+/// What all hosts of the consumer group together may ask of one target. Each takes the part that its partitions are, see
+/// [`crate::LookupService::set_group_share`]; its own limits hold beside that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupLimits {
+    /// Calls that may be under way at once; none: no limit but that of each host.
+    pub slots: Option<u32>,
+    /// Calls per second at most; none: no limit but that of each host.
+    pub calls_per_second_max: Option<u32>,
 }
 
 /// Whether a wiki's answers may be kept.
@@ -172,6 +185,8 @@ pub struct HttpTargetConfig {
     pub slots: usize,
     /// Calls per second at most; none: no limit but the slots.
     pub calls_per_second_max: Option<u32>,
+    /// What all hosts of the consumer group may do together.
+    pub group: GroupLimits,
     /// A file with the value of the `Authorization` header.
     pub authorization_file: Option<PathBuf>,
 }
@@ -184,6 +199,7 @@ impl Default for HttpTargetConfig {
             host: None,
             slots: SLOTS_DEFAULT,
             calls_per_second_max: None,
+            group: GroupLimits::default(),
             authorization_file: None,
         }
     }

@@ -65,9 +65,30 @@ pub struct HttpGrant {
     pub paths: Vec<String>,
 }
 
+/// How a pipeline's questions stand to those of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It works on what happens now: its questions go first, and live pipelines take turns.
+    #[default]
+    Live,
+    /// It works on what happened long ago. Its questions go in calls of their own, and while live ones wait for the same
+    /// target it gets one call in twenty.
+    Backfill {
+        /// Of a target's call slots it takes at most so many percent, and one at least. From 1 to 100.
+        share_percent: u8,
+    },
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asker {
+    pub(crate) pipeline: Arc<str>,
+    pub(crate) standing: Standing,
+}
+
 /// Who asks, and what they may ask. One per pipeline, shared by all its asks.
 pub struct Scope {
-    pub(crate) pipeline: Arc<str>,
+    pub(crate) asker: Asker,
     pub(crate) kinds: BTreeSet<Kind>,
     pub(crate) wikis: Vec<DomainPattern>,
     pub(crate) http: Vec<HttpGrant>,
@@ -77,12 +98,12 @@ pub struct Scope {
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("pipeline", &self.pipeline).finish_non_exhaustive()
+        f.debug_struct("Scope").field("asker", &self.asker).finish_non_exhaustive()
     }
 }
 
 impl Scope {
-    /// The scope of `pipeline` with these grants.
+    /// The scope of a live `pipeline` with these grants.
     ///
     /// # Errors
     /// A wiki's pattern that is no host name.
@@ -92,7 +113,20 @@ impl Scope {
         let mut http = grants.http.clone();
         http.sort_by(|a, b| a.target.cmp(&b.target));
         let class = format!("{:?} {wikis:?} {http:?}", grants.kinds).into();
-        Ok(Self { pipeline: visible(pipeline).into(), kinds: grants.kinds.clone(), wikis, http, class })
+        let asker = Asker { pipeline: visible(pipeline).into(), standing: Standing::Live };
+        Ok(Self { asker, kinds: grants.kinds.clone(), wikis, http, class })
+    }
+
+    /// The same, of a pipeline that stands so.
+    #[must_use]
+    pub fn standing(mut self, standing: Standing) -> Self {
+        self.asker.standing = standing;
+        self
+    }
+
+    /// Whether anything is granted.
+    pub fn asks_anything(&self) -> bool {
+        !self.kinds.is_empty()
     }
 
     /// Whether asks of that kind are granted.
@@ -129,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_pipeline_name_cannot_break_a_header() {
-        assert_eq!(Scope::new("a\r\nb é", &Grants::default()).unwrap().pipeline.as_ref(), "a__b__");
+        assert_eq!(Scope::new("a\r\nb é", &Grants::default()).unwrap().asker.pipeline.as_ref(), "a__b__");
     }
 
     #[test]

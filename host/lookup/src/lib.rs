@@ -5,7 +5,7 @@
 //! kind of lookup. This is the only crate that sees the HTTP client, so streams of events over HTTP are read here too
 //! ([`event_source`]).
 //!
-//! In reading order: what is asked ([`grants`], `question`), where it waits (`queue`, `ready`, `target`, `places`),
+//! In reading order: what is asked ([`grants`], `question`), where it waits (`queue`, `ready`, `turns`, `target`, `pace`, `places`),
 //! how it is sent and read (`call`, `transport`, `revision`, ...), and the rules on the way (`breaker`, `young`,
 //! `retry_after`, `cache`, `forgotten`), each of them pure. Beside all that stands [`fetch`]: documents that the operator
 //! configured, which no plugin asks for.
@@ -35,6 +35,7 @@ mod html;
 mod http;
 mod once;
 mod open_asks;
+mod pace;
 mod pairs;
 mod places;
 mod query;
@@ -49,12 +50,13 @@ mod site;
 mod stopwatch;
 mod target;
 mod transport;
+mod turns;
 mod young;
 
 pub use config::{HttpTargetConfig, LookupConfig, WikiConfig};
 pub use error::LookupConfigError;
 pub use event_service::{EventService, EventServiceConfig, Fate, Posted};
-pub use grants::{Grants, HttpGrant, Kind, Scope};
+pub use grants::{Grants, HttpGrant, Kind, Scope, Standing};
 pub use once::{OnceError, call_once};
 pub use service::{AnswerSink, Answered, Forget, LookupService, Request};
 pub use stats::Stats;

@@ -3,8 +3,9 @@
 //!
 //! A target that hangs must not hold back the others, so a call keeps its place only while it is brisk: one that takes
 //! longer hands it on and goes on without. And a target that is known to be slow or out (it is *strained*) takes other
-//! places than those that are well.
+//! places than those that are well. Backfills together take half of the places at most, however many targets they ask.
 
+use crate::ready::Turn;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -21,6 +22,9 @@ const STRAINED_PER_PLACE: usize = 4;
 /// before.
 const LONG_PER_PLACE: usize = 32;
 
+/// Of the places, backfills together leave so many to live calls: one in two.
+const PLACES_PER_BACKFILL_CALL: usize = 2;
+
 /// The places.
 pub(crate) struct Places {
     /// Of targets that are well.
@@ -29,6 +33,8 @@ pub(crate) struct Places {
     strained: Semaphore,
     /// Of brisk calls that turned out to be long.
     long: Semaphore,
+    /// Of calls of backfills, which take another place besides.
+    backfills: Semaphore,
 }
 
 /// How a target is.
@@ -44,6 +50,8 @@ pub(crate) enum Health {
 pub(crate) struct Place<'a> {
     health: Health,
     held: SemaphorePermit<'a>,
+    /// That of a backfill, which keeps it to the end.
+    _backfill: Option<SemaphorePermit<'a>>,
     places: &'a Places,
 }
 
@@ -54,16 +62,21 @@ impl Places {
             brisk: Semaphore::new(calls_max),
             strained: Semaphore::new(calls_max * STRAINED_PER_PLACE),
             long: Semaphore::new(calls_max * LONG_PER_PLACE),
+            backfills: Semaphore::new(calls_max.div_ceil(PLACES_PER_BACKFILL_CALL)),
         }
     }
 
     /// Waits for a place: first come, first served. None: there are no places any more.
-    pub(crate) async fn take(&self, health: Health) -> Option<Place<'_>> {
+    pub(crate) async fn take(&self, health: Health, turn: &Turn) -> Option<Place<'_>> {
+        let backfill = match turn {
+            Turn::Live => None,
+            Turn::Backfill(_) => Some(self.backfills.acquire().await.ok()?),
+        };
         let places = match health {
             Health::Well => &self.brisk,
             Health::Strained => &self.strained,
         };
-        Some(Place { health, held: places.acquire().await.ok()?, places: self })
+        Some(Place { health, held: places.acquire().await.ok()?, _backfill: backfill, places: self })
     }
 }
 
@@ -82,7 +95,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     fn take(places: &Places, health: Health) -> Option<Place<'_>> {
-        places.take(health).now_or_never().flatten()
+        places.take(health, &Turn::Live).now_or_never().flatten()
     }
 
     /// Takes places for calls that take long, until there is none.
@@ -120,6 +133,19 @@ mod tests {
         let places = Places::new(1);
         let long = take_all_long(&places, Health::Well);
         assert_eq!(long.len(), LONG_PER_PLACE + 1);
+    }
+
+    #[test]
+    fn backfills_leave_half_of_the_places_to_live_calls() {
+        let places = Places::new(4);
+        let standing = crate::grants::Standing::Backfill { share_percent: 100 };
+        let turn = Turn::Backfill(crate::grants::Asker { pipeline: "old".into(), standing });
+        let take_old = || places.take(Health::Well, &turn).now_or_never().flatten();
+        let (_one, two) = (take_old().unwrap(), take_old().unwrap());
+        assert!(take_old().is_none());
+        assert!(take(&places, Health::Well).is_some());
+        drop(two);
+        assert!(take_old().is_some());
     }
 
     #[test]

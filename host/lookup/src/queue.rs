@@ -4,9 +4,9 @@
 //! Its length is bounded by the tickets that the host holds and the asks that a ticket may have open.
 
 use crate::config::REVISIONS_PER_CALL_MAX;
-use crate::grants::Scope;
+use crate::grants::{Asker, Scope};
 use crate::question::{Question, ShareKey};
-use crate::ready::Ready;
+use crate::ready::{Ready, Turn};
 use crate::service::AnswerSink;
 use crate::settle::Tally;
 use rustc_hash::FxHashMap;
@@ -53,7 +53,7 @@ pub(crate) struct Entry {
     /// Where it is.
     pub(crate) stage: Stage,
     /// The pipelines that ask it; the queue's own note.
-    pub(crate) pipelines: Vec<Arc<str>>,
+    pub(crate) askers: Vec<Asker>,
 }
 
 /// Where a question is.
@@ -118,33 +118,34 @@ pub(crate) struct Queue {
 impl Queue {
     /// Lets a question in, or its waiters join the same one.
     pub(crate) fn enter(&mut self, mut entry: Entry) -> Entered {
-        let pipeline = Arc::clone(&entry.scope.pipeline);
+        let asker = entry.scope.asker.clone();
         if let MapEntry::Occupied(share) = self.shares.entry(entry.key.clone())
             && let Some(same) = self.entries.get_mut(share.get())
         {
             same.waiters.extend(entry.waiters);
             same.born_ms = same.born_ms.max(entry.born_ms);
-            if !same.pipelines.contains(&pipeline) {
-                // Whoever joins does not wait behind all that the first one asks.
+            if !same.askers.contains(&asker) {
+                // Whoever joins does not wait behind all that the first one asks: a live pipeline lifts what a backfill
+                // asks.
                 if same.stage == Stage::Ready {
-                    self.ready.push(&pipeline, *share.get());
+                    self.ready.push(&asker, *share.get());
                 }
-                same.pipelines.push(pipeline);
+                same.askers.push(asker);
             }
             return if same.stage == Stage::UnderWay { Entered::JoinedUnderWay } else { Entered::Joined };
         }
         let id = self.next_id;
         self.next_id += 1;
         self.shares.insert(entry.key.clone(), id);
-        self.ready.push(&pipeline, id);
-        entry.pipelines.push(pipeline);
+        self.ready.push(&asker, id);
+        entry.askers.push(asker);
         self.entries.insert(id, entry);
         Entered::Queued
     }
 
-    /// Questions that could go now.
-    pub(crate) fn ready(&self) -> usize {
-        self.ready.len()
+    /// The questions that could go now.
+    pub(crate) fn ready(&self) -> &Ready {
+        &self.ready
     }
 
     /// Questions in all: ready, under way, or waiting to be asked again.
@@ -183,20 +184,26 @@ impl Queue {
         for id in ids {
             let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.stage == Stage::Resting) else { continue };
             entry.stage = Stage::Ready;
-            entry.pipelines.iter().for_each(|pipeline| self.ready.push(pipeline, *id));
+            entry.askers.iter().for_each(|asker| self.ready.push(asker, *id));
         }
     }
 
-    /// Takes the next call's questions: the oldest of the pipeline whose turn it is, and what fits beside it. They stay in the books until they are
-    /// finished, so that others can join. Those for whom nobody waits any more (`is_wanted`) are dropped.
-    pub(crate) fn take(&mut self, bounds: CallBounds, is_wanted: &mut dyn FnMut(u64) -> bool) -> Vec<Taken> {
+    /// Takes the next call's questions, of those whose `turn` it is: the oldest one, and what fits beside it. They stay in
+    /// the books until they are finished, so that others can join. Those for whom nobody waits any more (`is_wanted`) are
+    /// dropped.
+    pub(crate) fn take(
+        &mut self,
+        turn: &Turn,
+        bounds: CallBounds,
+        is_wanted: &mut dyn FnMut(u64) -> bool,
+    ) -> Vec<Taken> {
         let mut call = CallSoFar::new(bounds);
         let mut passed_over = Vec::new();
         for _ in 0..LOOK_AHEAD {
             if call.is_full() {
                 break;
             }
-            let Some((pipeline, id)) = self.ready.pop() else { break };
+            let Some((asker, id)) = self.ready.pop(turn) else { break };
             // Another pipeline's turn may have taken it already.
             let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.stage == Stage::Ready) else { continue };
             entry.waiters.retain(|waiter| is_wanted(waiter.token));
@@ -205,7 +212,7 @@ impl Queue {
             } else if call.add(id, entry) {
                 entry.stage = Stage::UnderWay;
             } else {
-                passed_over.push((pipeline, id));
+                passed_over.push((asker, id));
             }
         }
         self.ready.put_back(passed_over);

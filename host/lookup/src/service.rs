@@ -12,6 +12,7 @@ use crate::error::LookupConfigError;
 use crate::forgotten::{Register, Shown};
 use crate::grants::Scope;
 use crate::open_asks::{Answering, OpenAsks};
+use crate::pace::GroupShare;
 use crate::places::Places;
 use crate::question::{Addressed, Question, ShareKey, Shared, Sharing, address};
 use crate::queue::{Entered, Entry, Stage, Waiter};
@@ -91,6 +92,7 @@ pub(crate) struct Inner {
     stopwatch: Stopwatch,
     handle: Handle,
     places: Places,
+    share: Arc<GroupShare>,
     targets: Mutex<FxHashMap<Arc<str>, Arc<Target>>>,
     open: Mutex<OpenAsks>,
     cache: Cache,
@@ -131,6 +133,7 @@ impl LookupService {
             stopwatch: Stopwatch::start(),
             handle,
             places: Places::new(cfg.calls_max),
+            share: Arc::default(),
             targets: Mutex::default(),
             open: Mutex::default(),
             cache: Cache::new(cfg.cache_bytes_max, cfg.cache_ttl_ms),
@@ -182,6 +185,12 @@ impl LookupService {
         self.inner.forgotten.forget(&domain, what, now_ms);
     }
 
+    /// Of the limits of the group this host takes the part that its partitions are: `owned` of `of`. Before anybody says so,
+    /// it takes them whole. Where that gives it more slots than before, they are used from the next ask or answer on.
+    pub fn set_group_share(&self, owned: u32, of: u32) {
+        self.inner.share.set(owned, of);
+    }
+
     /// For how long a token was held since the last answer told, in milliseconds: see [`Answered::held_ms`]. An event's
     /// wall time stands still meanwhile.
     pub fn held_ms(&self, token: u64) -> u64 {
@@ -225,6 +234,7 @@ fn target_stats(target: &Target, now_ms: u64) -> TargetStats {
         failures: target.failures.load(Ordering::Relaxed),
         waiting: state.queue.len(),
         slots_taken: state.busy(),
+        slots: target.slots(),
         breaker: state.breaker.state(now_ms),
         held_ms: state.breaker.held_ms(now_ms),
     }
@@ -293,7 +303,7 @@ impl Inner {
             asked_while_young: 0,
             alone: false,
             stage: Stage::Ready,
-            pipelines: Vec::new(),
+            askers: Vec::new(),
             waiters: vec![waiter],
         };
         // The target's lock is taken before that of the open asks, here as everywhere.
@@ -349,7 +359,7 @@ impl Inner {
         if targets.len() >= self.cfg.targets_max {
             return None;
         }
-        let target = Arc::new(Target::new(name, Arc::clone(site), &self.cfg, self.stopwatch));
+        let target = Arc::new(Target::new(name, Arc::clone(site), Arc::clone(&self.share), &self.cfg, self.stopwatch));
         targets.insert(Arc::clone(&target.name), Arc::clone(&target));
         Some(target)
     }

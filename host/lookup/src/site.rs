@@ -25,6 +25,10 @@ pub(crate) struct Site {
     pub(crate) maxlag_s: Option<u32>,
     pub(crate) slots: usize,
     pub(crate) calls_per_second_max: Option<NonZeroU32>,
+    /// The slots of all hosts of the group together.
+    pub(crate) group_slots: Option<NonZeroU32>,
+    /// The calls per second of all hosts of the group together.
+    pub(crate) group_calls_per_second_max: Option<NonZeroU32>,
 }
 
 /// All sites.
@@ -73,6 +77,8 @@ fn wiki_site(cfg: &WikiConfig) -> Result<Site, LookupConfigError> {
         maxlag_s: cfg.maxlag_s,
         slots: slots(cfg.slots)?,
         calls_per_second_max: rate(cfg.calls_per_second_max)?,
+        group_slots: group_slots(cfg.group.slots)?,
+        group_calls_per_second_max: rate(cfg.group.calls_per_second_max)?,
     })
 }
 
@@ -89,11 +95,19 @@ fn http_site(cfg: &HttpTargetConfig) -> Result<Site, LookupConfigError> {
         maxlag_s: None,
         slots: slots(cfg.slots)?,
         calls_per_second_max: rate(cfg.calls_per_second_max)?,
+        group_slots: group_slots(cfg.group.slots)?,
+        group_calls_per_second_max: rate(cfg.group.calls_per_second_max)?,
     })
 }
 
 fn slots(slots: usize) -> Result<usize, LookupConfigError> {
     bounded("the slots of a target", slots as u64, 1, SLOTS_MAX as u64).map(|_| slots)
+}
+
+fn group_slots(slots: Option<u32>) -> Result<Option<NonZeroU32>, LookupConfigError> {
+    let Some(slots) = slots else { return Ok(None) };
+    bounded("the slots of a target in all hosts of the group", u64::from(slots), 1, u64::from(u32::MAX))?;
+    Ok(NonZeroU32::new(slots))
 }
 
 fn rate(calls: Option<u32>) -> Result<Option<NonZeroU32>, LookupConfigError> {

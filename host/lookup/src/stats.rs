@@ -44,6 +44,7 @@ counters! {
     Coalesced, "lookup_coalesced_total", "Asks that joined an equal one which was open already.";
     CacheHits, "lookup_cache_hits_total", "Asks that were answered from the cache.";
     Calls, "lookup_calls_total", "Calls that were made.";
+    BackfillCalls, "lookup_backfill_calls_total", "Calls that were made for backfills.";
     CallFailures, "lookup_call_failures_total", "Calls that failed for a reason which may pass.";
     Revisions, "lookup_revisions_total", "Revisions that calls asked for.";
     AnswerBytes, "lookup_answer_bytes_total", "Bytes of answers, after decompression.";
@@ -143,6 +144,8 @@ pub struct TargetStats {
     pub waiting: usize,
     /// Slots that are taken.
     pub slots_taken: usize,
+    /// Slots that there are for this host.
+    pub slots: usize,
     /// Its breaker.
     pub breaker: BreakerState,
     /// How long its breaker has held back calls in all, in milliseconds.

@@ -2,27 +2,18 @@
 
 use crate::breaker::{Breaker, BreakerState, Gate, Probe};
 use crate::config::LookupConfig;
+use crate::pace::{GroupShare, Pace};
 use crate::places::Health;
 use crate::queue::{CallBounds, Entered, Entry, Queue, SUSPECT_FROM, Taken};
+use crate::ready::Turn;
 use crate::settle::Tally;
 use crate::site::Site;
 use crate::stopwatch::Stopwatch;
-use governor::clock::Clock as _;
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+use crate::turns::Turns;
 use reqwest::header::HeaderValue;
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// Calls per second, in the time that tests step.
-type Rate = RateLimiter<NotKeyed, InMemoryState, Stopwatch, NoOpMiddleware<Duration>>;
-
-/// A rate may be passed by what belongs to a fiftieth of a second, and no more: a target that comes back after a while
-/// must not meet the calls of that while at once. Below 100 calls a second they go one by one.
-const BURSTS_PER_SECOND: u32 = 50;
 
 /// One wiki, or one HTTP target.
 pub(crate) struct Target {
@@ -32,7 +23,7 @@ pub(crate) struct Target {
     pub(crate) base: String,
     /// The `Host` header, where it is not the URL's.
     pub(crate) host: Option<HeaderValue>,
-    rate: Option<Rate>,
+    pace: Pace,
     stopwatch: Stopwatch,
     state: Mutex<State>,
     pub(crate) calls: AtomicU64,
@@ -44,6 +35,7 @@ pub(crate) struct State {
     pub(crate) breaker: Breaker,
     /// What its calls say of it.
     pub(crate) tally: Tally,
+    turns: Turns,
     /// Slots that are taken.
     busy: usize,
     /// Of these, the ones that have yet to look into the queue.
@@ -58,10 +50,20 @@ pub(crate) struct State {
 /// Below this many waiting questions a sweep is not worth it.
 const SWEEP_AT_LEAST: usize = 1_024;
 
+/// What a slot that looks for work may do.
+pub(crate) struct Look {
+    /// How the target is.
+    pub(crate) health: Health,
+    /// Whose questions its call is to take. The turn is taken until it is given back, or its call is over.
+    pub(crate) turn: Turn,
+}
+
 /// What a slot finds to do.
 pub(crate) enum Work {
     /// A call to make.
     Call(Batch),
+    /// Those whose turn it was ask nothing any more: the slot looks again.
+    NothingOfTheirs,
     /// Too many calls in this second: the slot looks again after this long.
     TooSoon(Duration),
     /// Nothing.
@@ -90,6 +92,7 @@ pub(crate) enum SlotStage {
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) taken: Vec<Taken>,
+    pub(crate) turn: Turn,
     pub(crate) probe: Probe,
 }
 
@@ -101,15 +104,22 @@ impl Batch {
 }
 
 impl Target {
-    pub(crate) fn new(name: &str, site: Arc<Site>, cfg: &LookupConfig, stopwatch: Stopwatch) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        site: Arc<Site>,
+        share: Arc<GroupShare>,
+        cfg: &LookupConfig,
+        stopwatch: Stopwatch,
+    ) -> Self {
         let base = site.base.clone().unwrap_or_else(|| format!("https://{name}"));
         let own_host = site.base.is_some() && !name.contains(':');
         let host = if own_host { HeaderValue::from_str(name).ok() } else { site.host.clone() };
-        let rate = site.calls_per_second_max.map(|calls| RateLimiter::direct_with_clock(quota(calls), stopwatch));
+        let pace = Pace::new(Arc::clone(&site), share, stopwatch);
         let state = State {
             queue: Queue::default(),
             breaker: Breaker::new(cfg.breaker),
             tally: Tally::default(),
+            turns: Turns::default(),
             busy: 0,
             looking: 0,
             long: 0,
@@ -117,7 +127,7 @@ impl Target {
             sweep_at: SWEEP_AT_LEAST,
         };
         let (calls, failures) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { name: name.into(), site, base, host, rate, stopwatch, state: Mutex::new(state), calls, failures }
+        Self { name: name.into(), site, base, host, pace, stopwatch, state: Mutex::new(state), calls, failures }
     }
 
     /// The books. Held for bookkeeping only, never over an await.
@@ -133,9 +143,9 @@ impl Target {
         departs: &mut dyn FnMut(),
     ) -> Entered {
         let mut state = self.lock();
-        if state.queue.ready() >= state.sweep_at {
+        if state.queue.ready().len() >= state.sweep_at {
             state.queue.sweep(is_wanted);
-            state.sweep_at = (state.queue.ready() * 2).max(SWEEP_AT_LEAST);
+            state.sweep_at = (state.queue.ready().len() * 2).max(SWEEP_AT_LEAST);
         }
         let mut entry = entry;
         (entry.tally_then, entry.answered_seen) = (state.tally, state.tally.answered);
@@ -150,56 +160,70 @@ impl Target {
     /// taken from now on.
     pub(crate) fn claim_slots(&self) -> usize {
         let mut state = self.lock();
-        let wanted = state.queue.ready().div_ceil(crate::config::REVISIONS_PER_CALL_MAX);
-        let claimed = wanted.saturating_sub(state.looking).min(self.site.slots.saturating_sub(state.busy));
+        let slots = self.pace.slots();
+        let wanted = state.turns.calls_wanted(state.queue.ready(), slots);
+        let claimed = wanted.saturating_sub(state.looking).min(slots.saturating_sub(state.busy));
         state.busy += claimed;
         state.looking += claimed;
         claimed
     }
 
     /// Whether a slot that is looking for work could find a call to make. If not, the slot is free again.
-    pub(crate) fn look(&self) -> Result<Health, Nothing> {
+    pub(crate) fn look(&self) -> Result<Look, Nothing> {
         let now_ms = self.stopwatch.ms();
         let mut state = self.lock();
-        match state.gate(now_ms) {
-            Gate::Go | Gate::Probe => Ok(state.health(now_ms)),
+        let slots = self.pace.slots();
+        // The slots may have become fewer.
+        let turn = (state.busy <= slots).then(|| state.turns.next(state.queue.ready(), slots)).flatten();
+        let Some(turn) = turn else { return Err(state.leave(now_ms, None)) };
+        match state.breaker.gate(now_ms) {
+            Gate::Go | Gate::Probe => {
+                state.turns.begin(&turn);
+                Ok(Look { health: state.health(now_ms), turn })
+            }
             Gate::NotBefore(at_ms) => Err(state.leave(now_ms, Some(at_ms))),
             Gate::AwaitProbe => Err(state.leave(now_ms, None)),
         }
     }
 
-    /// What a slot that is looking for work finds. `departs` is told the tokens whose asks go into the call.
+    /// What a slot that is looking for work finds, of those whose `turn` it is. `departs` is told the tokens whose asks go
+    /// into the call.
     pub(crate) fn take(
         &self,
+        turn: &Turn,
         expected_bytes_max: u64,
         is_wanted: &mut dyn FnMut(u64) -> bool,
         departs: &mut dyn FnMut(u64),
     ) -> Work {
         let now_ms = self.stopwatch.ms();
         let mut state = self.lock();
-        let (probe, revisions_max) = match state.gate(now_ms) {
+        if state.queue.ready().of(turn) == 0 {
+            return Work::NothingOfTheirs;
+        }
+        let (probe, revisions_max) = match state.breaker.gate(now_ms) {
             Gate::Go => (Probe::No, crate::config::REVISIONS_PER_CALL_MAX),
             Gate::Probe => (Probe::Yes, 1),
             Gate::NotBefore(at_ms) => return Work::Nothing(state.leave(now_ms, Some(at_ms))),
             Gate::AwaitProbe => return Work::Nothing(state.leave(now_ms, None)),
         };
-        if let Some(wait) = self.rate.as_ref().and_then(|rate| too_soon(rate, self.stopwatch)) {
+        if let Some(wait) = self.pace.too_soon() {
             return Work::TooSoon(wait);
         }
         let bounds = CallBounds { revisions_max, expected_bytes_max };
-        let mut taken = state.queue.take(bounds, is_wanted);
+        let mut taken = state.queue.take(turn, bounds, is_wanted);
         // Nothing taken, but more to look at: what was looked at is not wanted any more.
-        while taken.is_empty() && state.queue.ready() > 0 {
-            taken = state.queue.take(bounds, is_wanted);
+        while taken.is_empty() && state.queue.ready().of(turn) > 0 {
+            taken = state.queue.take(turn, bounds, is_wanted);
         }
         if taken.is_empty() {
-            return Work::Nothing(state.leave(now_ms, None));
+            return Work::NothingOfTheirs;
         }
+        state.depart(turn);
         state.breaker.begin(now_ms, probe);
         state.looking = state.looking.saturating_sub(1);
         taken.iter().flat_map(|taken| state.queue.tokens(taken.id)).for_each(departs);
         self.calls.fetch_add(1, Ordering::Relaxed);
-        Work::Call(Batch { taken, probe })
+        Work::Call(Batch { taken, turn: turn.clone(), probe })
     }
 
     /// A call of this target takes long from now on.
@@ -214,8 +238,20 @@ impl Target {
     }
 
     /// The slot's call is over; it looks for work again.
-    pub(crate) fn look_again(&self) {
-        self.lock().looking += 1;
+    pub(crate) fn look_again(&self, turn: &Turn) {
+        let mut state = self.lock();
+        state.turns.end(turn);
+        state.looking += 1;
+    }
+
+    /// No call came of a turn.
+    pub(crate) fn give_back(&self, turn: &Turn) {
+        self.lock().turns.give_back(turn);
+    }
+
+    /// Calls that may be under way at once.
+    pub(crate) fn slots(&self) -> usize {
+        self.pace.slots()
     }
 
     /// The wake-up that was asked for is here.
@@ -231,9 +267,10 @@ impl Target {
 }
 
 impl State {
-    /// Whether a call may go now. Where nothing is ready, none needs to.
-    fn gate(&self, now_ms: u64) -> Gate {
-        if self.queue.ready() == 0 { Gate::AwaitProbe } else { self.breaker.gate(now_ms) }
+    /// A call whose turn it is leaves.
+    fn depart(&mut self, turn: &Turn) {
+        let Self { turns, queue, .. } = self;
+        turns.depart(turn, queue.ready());
     }
 
     /// Frees a slot that was looking for work. Whoever frees it wakes another one at `wake_at_ms`, unless somebody does
@@ -248,7 +285,10 @@ impl State {
     }
 
     /// Frees a slot whose task has failed.
-    pub(crate) fn give_up(&mut self, stage: SlotStage) {
+    pub(crate) fn give_up(&mut self, stage: SlotStage, turn: Option<&Turn>) {
+        if let Some(turn) = turn {
+            self.turns.end(turn);
+        }
         self.busy = self.busy.saturating_sub(1);
         if stage == SlotStage::Looking {
             self.looking = self.looking.saturating_sub(1);
@@ -265,17 +305,4 @@ impl State {
     pub(crate) fn busy(&self) -> usize {
         self.busy
     }
-}
-
-/// So many calls a second, and hardly more at once.
-fn quota(calls: NonZeroU32) -> Quota {
-    let burst = NonZeroU32::new(calls.get() / BURSTS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
-    Quota::per_second(calls).allow_burst(burst)
-}
-
-/// Counts a call against the rate, or says how long it has to wait for that.
-fn too_soon(rate: &Rate, stopwatch: Stopwatch) -> Option<Duration> {
-    let not_until = rate.check().err()?;
-    // Timers tick in milliseconds.
-    Some(not_until.wait_time_from(stopwatch.now()).max(Duration::from_millis(1)))
 }

@@ -4,9 +4,11 @@
 //!
 //! What needs the plugin, schemas or Kafka to be known is not here: see `check.rs`.
 
+mod backfill;
 mod brokerless;
 mod declared;
 mod delivery;
+mod group_limits;
 mod http;
 mod kafka;
 mod kinds;
@@ -21,6 +23,7 @@ mod rules;
 mod state;
 mod tree;
 
+pub use backfill::BackfillConfig;
 pub use brokerless::{BrokerlessConfig, SourceConfig};
 pub use http::OutletConfig;
 pub use limits::{PipelineLimits, RetryLimits};

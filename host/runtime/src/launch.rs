@@ -71,7 +71,7 @@ pub async fn launch(
     let config = wanted_config.borrow_and_update().clone();
     let file = PluginFile::watch(config.plugin.clone(), &host.files);
     let plugin = load(host, id, &config).await?;
-    let Surroundings { cluster_id, retention_ms } = look_around(host, &config).await?;
+    let Surroundings { cluster_id, partitions, retention_ms } = look_around(host, &config).await?;
     let prepared = version::prepare(host, id, &config, plugin.clone(), &cluster_id).await?;
     let (results, finished) = mpsc::channel(RESULT_BATCHES_MAX);
     let spec = version::attach(host, prepared, &results).await?;
@@ -120,6 +120,7 @@ pub async fn launch(
         tuning,
         drain: host.controls.drain(&config.name),
         host: Arc::clone(host),
+        part: host.group_parts.pipeline(id, partitions),
         stop: host.stop.clone(),
         status: publish,
     };
@@ -174,6 +175,7 @@ pub(crate) fn tuning(config: &PipelineConfig) -> Tuning {
         path: PathLimits {
             admission: AdmissionLimits { bytes_max: limits.bytes_in_flight_max, open_max: limits.open_offsets_max },
             failures: limits.failures,
+            events_per_second: config.backfill.and_then(|backfill| backfill.events_per_second),
             transactions,
         },
         commit_interval: interval,
@@ -199,6 +201,8 @@ async fn load(host: &Arc<Host>, id: PipelineId, config: &PipelineConfig) -> anyh
 struct Surroundings {
     /// The id of the cluster that is read.
     cluster_id: String,
+    /// How many partitions are read.
+    partitions: usize,
     /// How long the topics that are read keep records, by topic; those that keep them for ever are not in it.
     retention_ms: BTreeMap<String, i64>,
 }
@@ -206,15 +210,16 @@ struct Surroundings {
 /// Asks the clusters whether everything is there that the pipeline needs, off the I/O threads.
 async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Result<Surroundings> {
     if config.brokerless.is_some() {
-        return Ok(Surroundings { cluster_id: brokerless::CLUSTER_ID.to_owned(), retention_ms: BTreeMap::new() });
+        let cluster_id = brokerless::CLUSTER_ID.to_owned();
+        return Ok(Surroundings { cluster_id, partitions: 0, retention_ms: BTreeMap::new() });
     }
     let asked = config.clone();
     let asking = tokio::task::spawn_blocking(move || {
         let input = Cluster::connect(&asked.cluster)?;
         let id = input.id(ASK_MS)?;
-        let mut retention_ms = BTreeMap::new();
+        let (mut read, mut retention_ms) = (0, BTreeMap::new());
         for topic in asked.consumed() {
-            need(&input, &asked.cluster.brokers, topic, MESSAGE_BYTES)?;
+            read += need(&input, &asked.cluster.brokers, topic, MESSAGE_BYTES)?;
             if !is_embedded(&id)
                 && let Some(kept_ms) = input.topic_settings(topic, ASK_MS)?.and_then(|settings| retention(&settings))
             {
@@ -246,7 +251,7 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
                 bail!("{problem}; {remedy}");
             }
         }
-        anyhow::Ok(Surroundings { cluster_id: id, retention_ms })
+        anyhow::Ok(Surroundings { cluster_id: id, partitions: read, retention_ms })
     });
     let found = asking.await.context("looking at the cluster ended in a fault")??;
     if is_embedded(&found.cluster_id) && !host.allow_embedded_broker {
@@ -267,10 +272,11 @@ fn retention(settings: &BTreeMap<String, String>) -> Option<i64> {
     (deletes && kept_ms >= 0).then_some(kept_ms)
 }
 
-/// A topic that is missing is named, with the command that creates it; the host never makes one.
-fn need(cluster: &Cluster, brokers: &str, topic: &str, bytes_max: u64) -> anyhow::Result<()> {
+/// How many partitions a topic has. One that is missing is named, with the command that creates it; the host never makes
+/// one.
+fn need(cluster: &Cluster, brokers: &str, topic: &str, bytes_max: u64) -> anyhow::Result<usize> {
     match cluster.topic(topic, ASK_MS)? {
-        Some(_) => Ok(()),
+        Some(found) => Ok(usize::try_from(found.partitions).unwrap_or(usize::MAX)),
         None => bail!("topic {topic} does not exist; create it with: {}", create_command(brokers, topic, 1, bytes_max)),
     }
 }

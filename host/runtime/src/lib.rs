@@ -23,6 +23,7 @@ pub mod contract;
 pub mod control;
 pub mod event_files;
 pub mod event_outlet;
+pub mod group_parts;
 pub mod inspect;
 pub mod job;
 pub mod launch;

@@ -21,6 +21,7 @@ mod failing;
 mod flow;
 mod leaving;
 mod outbox;
+mod pace;
 mod progress;
 mod refused;
 mod reprocessed;
@@ -57,9 +58,11 @@ use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::Unit;
 use millrace_platform::{Attempts, Restored, content_bytes_hint};
 use outbox::{Outboxes, UnitJobs};
+use pace::Pace;
 use rustc_hash::FxHashMap;
 use shard::OwnedShard;
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 use suspects::Suspects;
@@ -72,6 +75,8 @@ pub struct PathLimits {
     pub admission: AdmissionLimits,
     /// When so many events fail that no more are admitted.
     pub failures: FailureLimits,
+    /// How many events may begin per second. None: as many as there is room for.
+    pub events_per_second: Option<NonZeroU32>,
     /// Exactly-once: when results become a transaction. None: at-least-once. It is settled when the path is made.
     pub transactions: Option<TransactionLimits>,
 }
@@ -171,6 +176,7 @@ pub struct RecordPath {
     wall_ms: u64,
     versions: RunningVersions,
     admission: Admission,
+    pace: Pace,
     failures: FailureBreaker,
     /// What is to be told of the failures.
     failure_news: Vec<FailureNews>,
@@ -218,6 +224,7 @@ impl RecordPath {
             wall_ms: 0,
             versions: RunningVersions::new(version, plugin),
             admission: Admission::new(limits.admission),
+            pace: Pace::new(limits.events_per_second),
             failures: FailureBreaker::new(limits.failures),
             failure_news: Vec::new(),
             answers: AnswerEstimate::new(),
@@ -241,23 +248,10 @@ impl RecordPath {
         }
     }
 
-    /// The same, with a topic through which failed events come back.
-    #[must_use]
-    pub fn with_reprocess(mut self, reprocess: Option<ReprocessTopic>) -> Self {
-        self.reprocess = reprocess;
-        self
-    }
-
-    /// The same, with state that is kept in `changelog`.
-    #[must_use]
-    pub fn with_state(mut self, changelog: Option<Arc<str>>) -> Self {
-        self.changelog = changelog;
-        self
-    }
-
     /// Holds to other limits from now on.
     pub fn set_limits(&mut self, limits: PathLimits, now: Instant) {
         self.admission.set_limits(limits.admission);
+        self.pace.set_rate(limits.events_per_second);
         // What is promised stays as it was when the path was made.
         self.transactions = self.transactions.map(|before| limits.transactions.unwrap_or(before));
         self.failure_news.extend(self.failures.set_limits(limits.failures, now));
@@ -281,11 +275,12 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self { partitions, shards, admission, failures, answers, backlog_bytes, jobs, next_job, .. } = self;
+        let Self { partitions, shards, admission, pace, failures, answers, backlog_bytes, jobs, next_job, .. } = self;
         let (ready, suspects) = (&mut self.ready, &mut self.suspects);
         let (order, drain, reprocess, metrics) = (self.order, &self.drain, &self.reprocess, &self.metrics);
         let wall_ms = self.wall_ms;
-        for (name, partition) in partitions.iter_mut() {
+        pace.look(now);
+        for (name, partition) in pace.in_turn(partitions) {
             let Some(shard) = shards.get_mut(&partition.shard) else { continue };
             while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
                 if drain.as_ref().is_some_and(|until| !until.takes(name, record.offset)) {
@@ -303,7 +298,7 @@ impl RecordPath {
                 // Answers and outputs like those of the events before it, or more where it says so itself.
                 let reserved = bytes + BOOKKEEPING_BYTES + to_come.max(answers.bytes());
                 let head = if partition.ledger.open() == 0 { Head::Oldest } else { Head::Later };
-                if !partition.ledger.may_admit() || !admission.may_admit(reserved, head) {
+                if !partition.ledger.may_admit() || !admission.may_admit(reserved, head) || !pace.may_begin() {
                     // Without room nothing would begin on the old version either.
                     partition.swapped = partition.swapped.map(|_| now);
                     break;

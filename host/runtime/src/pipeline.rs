@@ -13,6 +13,7 @@ pub use versions::{Change, NewVersion, Tuning};
 
 use crate::brokerless::{Intake, Outlet};
 use crate::event_outlet::EventOutlet;
+use crate::group_parts::GroupPart;
 use crate::job::{Finished, VersionId};
 use crate::partition::{Batch, Destination, RecordPath, Until};
 use crate::spec::PipelineSpec;
@@ -121,6 +122,8 @@ pub struct Pipeline {
     pub drain: watch::Receiver<Option<Until>>,
     /// The host.
     pub host: Arc<Host>,
+    /// What this host's part of the group is.
+    pub part: GroupPart,
     /// True once the host stops.
     pub stop: watch::Receiver<bool>,
     /// How it is, for readiness.
@@ -308,6 +311,7 @@ impl Pipeline {
         self.observe_failures();
         if let Some(statistics) = self.consumer.statistics() {
             self.spec.metrics.consumer(&statistics);
+            self.part.reads(statistics.topic_partitions);
         }
     }
 
@@ -325,6 +329,9 @@ impl Pipeline {
         }
         if let Some(after) = self.path.next_timer(self.clock.now_ms()) {
             wake = wake.min(now + after);
+        }
+        if let Some(due) = self.path.paced_until() {
+            wake = wake.min(due.max(now));
         }
         wake.min(state.next_commit.max(now))
     }
@@ -472,9 +479,11 @@ impl Pipeline {
         }
     }
 
-    fn publish_status(&self, state: &State) {
+    fn publish_status(&mut self, state: &State) {
+        let partitions = self.path.owned().len();
+        self.part.owns(partitions, &self.spec.scope);
         let status = Status {
-            partitions: self.path.owned().len(),
+            partitions,
             plugin: self.spec.plugin_digest.clone(),
             drain: state.drain.clone(),
             failing: self.path.failing().map(ToString::to_string),

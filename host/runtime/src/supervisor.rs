@@ -6,6 +6,7 @@ use crate::breadcrumb::Breadcrumbs;
 use crate::clock::SystemClock;
 use crate::config::{HostConfig, PipelineConfig, Source};
 use crate::control::Controls;
+use crate::group_parts::GroupParts;
 use crate::job::PipelineId;
 use crate::launch::{self, Launched};
 use crate::metrics::HostMetrics;
@@ -65,6 +66,8 @@ pub struct Host {
     pub schemas: Schemas,
     /// Answers what plugins ask.
     pub lookup: LookupService,
+    /// Which part of the groups is this host's.
+    pub group_parts: Arc<GroupParts>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// All metrics.
@@ -135,6 +138,7 @@ async fn serve(
         workers,
         sidelines,
         engine,
+        group_parts: GroupParts::new(lookup.clone()),
         lookup,
         clock,
         metrics,

@@ -47,6 +47,8 @@ pub struct Enrichment {
     pub errors: String,
     /// The topic through which failed events come back; empty: there is none.
     pub reprocess: String,
+    /// What it may have as a backfill: the section `backfill`, as YAML on one line; empty: it is live.
+    pub backfill: String,
     /// The topic of progress records of exactly-once; empty: the promise is at-least-once.
     pub progress: String,
     /// The stores that the plugin is granted, and the topic that keeps them; none: there are none.
@@ -102,6 +104,7 @@ impl Enrichment {
             event_service: String::new(),
             errors: format!("{name}.error"),
             reprocess: String::new(),
+            backfill: String::new(),
             progress: String::new(),
             state: None,
             state_bytes: "64 MiB",
@@ -185,6 +188,10 @@ pipelines:
             "" => String::new(),
             topic => format!("    reprocess: {{ topic: \"{topic}\" }}\n"),
         };
+        let backfill = match self.backfill.as_str() {
+            "" => String::new(),
+            section => format!("    backfill: {section}\n"),
+        };
         let delivery = match self.progress.as_str() {
             "" => String::new(),
             topic => format!("    delivery: exactly_once\n    progress_topic: \"{topic}\"\n"),
@@ -213,7 +220,7 @@ pipelines:
 {topic}        schema: {schema}
 {key}        max_message_bytes: {message_bytes}
     errors: {{ stream: page_content_change.error, topic: \"{errors}\" }}
-{reprocess}    lookups: {lookups}
+{reprocess}{backfill}    lookups: {lookups}
 {limits}",
             name = self.name,
             message_bytes = self.message_bytes,

@@ -46,12 +46,13 @@ const REST: Duration = Duration::from_secs(10);
 /// Producers wait so long for the last acknowledgement.
 const FLUSH_MS: u64 = 120_000;
 
-const GOALS: [Goal; 8] = [
+const GOALS: [Goal; 10] = [
     Goal::at_most(
         "in_flight_rss_peak_mb",
         "resident memory with 10,000 events in flight at answers after 15 s",
         1_500.0,
     ),
+    Goal::at_most("exactly_once_in_flight_rss_peak_mb", "the same in exactly-once", 1_500.0),
     Goal::at_least("scale_two_hosts_ratio", "events/s of two hosts against one whose call slots are the limit", 1.8),
     Goal::at_least("hot_key_ratio", "events/s of 10,000 keys beside one key with as many events", 0.8),
     Goal::at_most("large_5_rss_of_bound", "resident memory with 5 contents of 10 MB/s, by the configured bound", 1.3),
@@ -59,6 +60,7 @@ const GOALS: [Goal; 8] = [
     Goal::at_most("large_events_rss_of_bound", "resident memory with events of 20 MB, by the configured bound", 1.3),
     Goal::at_most("swap_pause_p99_ms", "pause of a partition when another version begins, at full load", 20.0),
     Goal::at_most("lag_rss_of_bound", "resident memory behind a lag of a million events, by the configured bound", 1.3),
+    Goal::at_most("exactly_once_lag_rss_of_bound", "the same in exactly-once", 1.3),
 ];
 
 /// What a host with one pipeline may hold beside what is in flight, in MB: 30 at rest, 34 that are fetched ahead (32 MiB),
@@ -144,16 +146,28 @@ fn slow_lookups_of(stage: &Stage, events: u64, once: bool, figures: &mut Map<Str
     Ok(())
 }
 
+/// Both promises, with what the figures of each begin with.
+const PROMISES: [(&str, bool); 2] = [("", false), ("exactly_once_", true)];
+
 fn in_flight(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
-    progress::say("Measuring 10,000 events in flight at answers after 15 s.");
     let stage = Stage::set(SLOW)?;
-    let mut pipeline = ready(&stage, "in-flight", 200)?;
-    pipeline.limits = vec![format!("open_offsets: {IN_FLIGHT}"), "bytes_in_flight: 1 GiB".to_owned()];
-    feed(&stage, &pipeline, (0..3 * IN_FLIGHT).map(page))?;
-    let measured = stage.run("in flight", &pipeline, &[], 3 * IN_FLIGHT)?;
-    figures.insert("in_flight_rss_peak_mb".to_owned(), json!(measured.rss_peak_mb));
-    figures.insert("in_flight_events_per_second".to_owned(), json!(measured.events_per_second));
+    for (prefix, once) in PROMISES {
+        progress::say(&format!("Measuring 10,000 events in flight at answers after 15 s ({}).", promise(once)));
+        let mut pipeline = ready(&stage, &format!("in-flight-{once}"), 200)?;
+        if once {
+            stage.promise_once(&mut pipeline)?;
+        }
+        pipeline.limits = vec![format!("open_offsets: {IN_FLIGHT}"), "bytes_in_flight: 1 GiB".to_owned()];
+        feed(&stage, &pipeline, (0..3 * IN_FLIGHT).map(page))?;
+        let measured = stage.run("in flight", &pipeline, &[], 3 * IN_FLIGHT)?;
+        figures.insert(format!("{prefix}in_flight_rss_peak_mb"), json!(measured.rss_peak_mb));
+        figures.insert(format!("{prefix}in_flight_events_per_second"), json!(measured.events_per_second));
+    }
     Ok(())
+}
+
+fn promise(once: bool) -> &'static str {
+    if once { "exactly once" } else { "at least once" }
 }
 
 /// Content of 10 MB, at a pace that a pipeline can keep up with and at one that it cannot.
@@ -231,13 +245,20 @@ fn hot_key(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
 fn lag(figures: &mut Map<String, Value>) -> anyhow::Result<()> {
     progress::say("Feeding a million events.");
     let stage = &quick_stage()?;
-    let pipeline = ready(stage, "lag", 32)?;
-    feed(stage, &pipeline, (0..LAG_EVENTS).map(page))?;
-    progress::say("Measuring what works them off.");
-    let measured = stage.run("lag", &pipeline, &[], LAG_EVENTS)?;
-    figures.insert("lag_events_per_second".to_owned(), json!(measured.events_per_second));
-    figures.insert("lag_rss_peak_mb".to_owned(), json!(measured.rss_peak_mb));
-    figures.insert("lag_rss_of_bound".to_owned(), json!(measured.rss_peak_mb / (BUDGET_MB + HOST_MB)));
+    let fed = ready(stage, "lag", 32)?;
+    feed(stage, &fed, (0..LAG_EVENTS).map(page))?;
+    for (prefix, once) in PROMISES {
+        progress::say(&format!("Measuring what works them off ({}).", promise(once)));
+        let mut pipeline = Enrichment { input: fed.input.clone(), ..stage.enrichment(&format!("lag-{once}"), 32)? };
+        stage.create(&[&pipeline.output, &pipeline.errors])?;
+        if once {
+            stage.promise_once(&mut pipeline)?;
+        }
+        let measured = stage.run("lag", &pipeline, &[], LAG_EVENTS)?;
+        figures.insert(format!("{prefix}lag_events_per_second"), json!(measured.events_per_second));
+        figures.insert(format!("{prefix}lag_rss_peak_mb"), json!(measured.rss_peak_mb));
+        figures.insert(format!("{prefix}lag_rss_of_bound"), json!(measured.rss_peak_mb / (BUDGET_MB + HOST_MB)));
+    }
     Ok(())
 }
 

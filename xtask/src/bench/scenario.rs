@@ -178,7 +178,13 @@ impl Stage {
         self.latency_of(&enrichment, &[], seconds)
     }
 
-    fn latency_of(&self, enrichment: &Enrichment, others: &[Enrichment], seconds: u64) -> anyhow::Result<Measured> {
+    /// The same of this pipeline, whose topics are not there yet.
+    pub(super) fn latency_of(
+        &self,
+        enrichment: &Enrichment,
+        others: &[Enrichment],
+        seconds: u64,
+    ) -> anyhow::Result<Measured> {
         const EVERY: Duration = Duration::from_millis(20);
         const WARM_UP: u64 = 100;
         self.create(&[&enrichment.input, &enrichment.output, &enrichment.errors])?;

@@ -30,7 +30,7 @@ fn entry(rev_id: u64, token: u64, expected_bytes: u64) -> Entry {
         asked_while_young: 0,
         alone: false,
         stage: Stage::Ready,
-        pipelines: Vec::new(),
+        askers: Vec::new(),
     }
 }
 
@@ -50,9 +50,9 @@ fn check(entries: Vec<Entry>, expected: &[&[u64]]) {
         queue.enter(entry);
     }
     for expected in expected {
-        assert_eq!(revisions(&queue.take(BOUNDS, &mut |_| true)), *expected);
+        assert_eq!(revisions(&queue.take(&Turn::Live, BOUNDS, &mut |_| true)), *expected);
     }
-    assert_eq!(queue.ready(), 0);
+    assert_eq!(queue.ready().len(), 0);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn what_failed_goes_in_ever_smaller_calls() {
 fn equal_questions_are_one_with_the_youngest_birth() {
     let mut queue = Queue::default();
     assert_eq!(queue.enter(Entry { born_ms: Some(5), ..entry(1, 1, 1) }), Entered::Queued);
-    let taken = queue.take(BOUNDS, &mut |_| true);
+    let taken = queue.take(&Turn::Live, BOUNDS, &mut |_| true);
     // Also while it is under way.
     assert_eq!(queue.enter(Entry { born_ms: Some(7), ..entry(1, 2, 1) }), Entered::JoinedUnderWay);
     let finished = queue.finish(taken[0].id).unwrap();
@@ -105,7 +105,7 @@ fn equal_questions_are_one_with_the_youngest_birth() {
 fn nobody_asks_for_those_who_left() {
     let mut queue = Queue::default();
     (1..=3).for_each(|id| _ = queue.enter(entry(id, id, 1)));
-    assert_eq!(revisions(&queue.take(BOUNDS, &mut |token| token != 2)), [1, 3]);
+    assert_eq!(revisions(&queue.take(&Turn::Live, BOUNDS, &mut |token| token != 2)), [1, 3]);
     assert_eq!(queue.len(), 2);
 }
 
@@ -115,7 +115,7 @@ fn a_sweep_drops_those_who_left_and_keeps_the_order() {
     (1..=4).for_each(|id| _ = queue.enter(entry(id, id, 1)));
     queue.sweep(&mut |token| token % 2 == 0);
     assert_eq!(queue.len(), 2);
-    assert_eq!(revisions(&queue.take(BOUNDS, &mut |_| true)), [2, 4]);
+    assert_eq!(revisions(&queue.take(&Turn::Live, BOUNDS, &mut |_| true)), [2, 4]);
 }
 
 proptest! {
@@ -133,8 +133,8 @@ proptest! {
             if !unwanted.contains(&token) { expected.insert(rev_id); }
         }
         let mut seen = Vec::new();
-        while queue.ready() > 0 {
-            let taken = queue.take(BOUNDS, &mut |token| !unwanted.contains(&token));
+        while queue.ready().len() > 0 {
+            let taken = queue.take(&Turn::Live, BOUNDS, &mut |token| !unwanted.contains(&token));
             let bytes: u64 = taken.iter().map(|taken| taken.expected_bytes).sum();
             prop_assert!(taken.len() <= 50 && (bytes <= 1_000 || taken.len() == 1));
             seen.extend(revisions(&taken));

@@ -12,9 +12,10 @@ use crate::open_asks::Answering;
 use crate::places::{BRISK, Place};
 use crate::question::Question;
 use crate::queue::{Entry, Waiter};
+use crate::ready::Turn;
 use crate::settle::{self, Circumstances, Next, Why};
 use crate::stats::Counter;
-use crate::target::{Batch, State, Target, Work};
+use crate::target::{Batch, Look, State, Target, Work};
 use futures_util::FutureExt as _;
 use millrace_flow::lookup::{Answer, SealedAnswer};
 use std::panic::AssertUnwindSafe;
@@ -60,15 +61,18 @@ impl Inner {
     /// One slot of `target`, from being claimed to being free.
     async fn serve(self: Arc<Self>, target: Arc<Target>, mut slot: Slot) {
         loop {
-            let health = match target.look() {
-                Ok(health) => health,
+            let Look { health, turn } = match target.look() {
+                Ok(look) => look,
                 Err(nothing) => return slot.leave(nothing),
             };
-            let Some(mut place) = self.places.take(health).await else { return };
+            slot.take_turn(&turn);
+            let Some(mut place) = self.places.take(health, &turn).await else { return };
             let departure = Departure { at_ms: self.stopwatch.ms(), serial: self.forgotten.serial() };
-            match self.take(&target, departure) {
+            match self.take(&target, &turn, departure) {
                 Work::Nothing(nothing) => return slot.leave(nothing),
+                Work::NothingOfTheirs => slot.give_turn_back(),
                 Work::TooSoon(wait) => {
+                    slot.give_turn_back();
                     drop(place);
                     tokio::time::sleep(wait).await;
                 }
@@ -83,10 +87,10 @@ impl Inner {
         }
     }
 
-    fn take(&self, target: &Target, departure: Departure) -> Work {
+    fn take(&self, target: &Target, turn: &Turn, departure: Departure) -> Work {
         let is_wanted = &mut |token| self.open().is_open(token);
         let departs = &mut |token| self.open().depart(token, departure.at_ms);
-        target.take(self.cfg.limits.call_expected_bytes_max, is_wanted, departs)
+        target.take(turn, self.cfg.limits.call_expected_bytes_max, is_wanted, departs)
     }
 
     /// Makes a call, and hands on what it brought.
@@ -238,6 +242,7 @@ impl Inner {
     fn count_call(&self, target: &Target, batch: &Batch, made: &Made, took_ms: u64) {
         let counters = &self.counters;
         counters.add(Counter::Calls, 1);
+        counters.add(Counter::BackfillCalls, u64::from(batch.turn != Turn::Live));
         counters.add(Counter::AnswerBytes, made.bytes as u64);
         counters.call_took(took_ms);
         let revisions = batch.taken.iter().filter(|taken| matches!(taken.question, Question::Revision(_))).count();

@@ -3,6 +3,7 @@
 
 use super::Inner;
 use crate::breaker::Probe;
+use crate::ready::Turn;
 use crate::target::{Batch, Nothing, SlotStage, Target};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,8 @@ pub(super) struct Slot {
     inner: Arc<Inner>,
     target: Arc<Target>,
     stage: SlotStage,
+    /// The turn that it has taken.
+    turn: Option<Turn>,
     /// The questions of the call that is under way, and when it left.
     under_way: Vec<u64>,
     departed_ms: u64,
@@ -25,7 +28,19 @@ impl Slot {
     /// A slot that was claimed and has yet to look for work.
     pub(super) fn new(inner: Arc<Inner>, target: Arc<Target>) -> Self {
         let stage = SlotStage::Looking;
-        Self { inner, target, stage, under_way: Vec::new(), departed_ms: 0, probe: Probe::No }
+        Self { inner, target, stage, turn: None, under_way: Vec::new(), departed_ms: 0, probe: Probe::No }
+    }
+
+    /// It has taken a turn.
+    pub(super) fn take_turn(&mut self, turn: &Turn) {
+        self.turn = Some(turn.clone());
+    }
+
+    /// No call came of the turn.
+    pub(super) fn give_turn_back(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            self.target.give_back(&turn);
+        }
     }
 
     /// A call leaves in it.
@@ -37,7 +52,9 @@ impl Slot {
 
     /// The call is settled; the slot looks for work again.
     pub(super) fn look_again(&mut self) {
-        self.target.look_again();
+        if let Some(turn) = self.turn.take() {
+            self.target.look_again(&turn);
+        }
         self.stage = SlotStage::Looking;
         self.under_way.clear();
     }
@@ -45,6 +62,7 @@ impl Slot {
     /// Nothing was found, and the slot is free already.
     pub(super) fn leave(mut self, nothing: Nothing) {
         self.stage = SlotStage::Free;
+        self.give_turn_back();
         if let Some(wait) = nothing.look_again {
             self.inner.pump_later(&self.target, wait);
         }
@@ -60,7 +78,7 @@ impl Slot {
         for id in &self.under_way {
             state.queue.come_back(*id).for_each(|token| self.inner.open().come_back(token, self.departed_ms));
         }
-        state.give_up(self.stage);
+        state.give_up(self.stage, self.turn.as_ref());
         drop(state);
         self.inner.ask_again(&target, Duration::from_millis(FAULT_WAIT_MS), std::mem::take(&mut self.under_way));
     }

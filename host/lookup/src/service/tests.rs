@@ -1,5 +1,6 @@
 //! Tests of the service at its door, with a scripted transport and stepped time: no socket, no waiting.
 
+mod backfill;
 mod fairness;
 mod faults;
 mod outage;
@@ -168,6 +169,11 @@ impl Bed {
             pass(10).await;
         }
         since.elapsed().as_millis() as u64
+    }
+
+    /// The most calls that were under way at once.
+    fn most_at_once(&self) -> usize {
+        self.scripted.now.lock().unwrap().1
     }
 
     fn count(&self, counter: Counter) -> u64 {

@@ -23,7 +23,7 @@ fn entry() -> Entry {
         asked_while_young: 0,
         alone: false,
         stage: Stage::Ready,
-        pipelines: Vec::new(),
+        askers: Vec::new(),
     }
 }
 

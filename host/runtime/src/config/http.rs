@@ -1,6 +1,7 @@
 //! `http` and the grants of it: HTTP services beside the wikis, by name. Only what is named here and granted to a
 //! pipeline can be asked; plugins never see an address or a credential.
 
+use super::group_limits;
 use super::mediawiki::base_url;
 use super::quantity::{KIB, MIB, show_size};
 use super::reader::{Section, key};
@@ -30,6 +31,7 @@ pub(crate) fn read_target(name: &str, section: &Section<'_>) -> HttpTargetConfig
             .count(key("rate_per_second", "Calls per second."), 1..=100_000)
             .optional("as many as the slots allow")
             .and_then(|rate| u32::try_from(rate).ok()),
+        group: group_limits::read(section),
         authorization_file: section
             .secret_file(key("authorization_file", "A file that holds the value of the `Authorization` header."))
             .optional("calls are anonymous"),

@@ -1,8 +1,9 @@
 //! `mediawiki`: where the wikis' APIs are, which wikis may be asked, and how hard.
 
+use super::group_limits;
 use super::quantity::{GIB, KIB, MIB, show_duration, show_size};
 use super::reader::{Section, key};
-use millrace_lookup::config::SLOTS_MAX;
+use millrace_lookup::config::{GroupLimits, SLOTS_MAX};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub struct MediaWikiConfig {
     pub call_slots_total: usize,
     /// Calls per second of one wiki. None: as many as the slots allow.
     pub rate_per_second: Option<u32>,
+    /// What all hosts may ask one wiki together.
+    pub group: GroupLimits,
     /// How long one call may take.
     pub timeout: Duration,
     /// Further authorities to trust, as PEM.
@@ -91,6 +94,7 @@ pub(crate) fn read(section: &Section<'_>) -> MediaWikiConfig {
         call_slots,
         call_slots_total,
         rate_per_second,
+        group: group_limits::read(section),
         timeout: section
             .duration(
                 key("timeout", "How long one call may take."),

@@ -1,6 +1,7 @@
 //! `pipelines[]`: one plugin with its streams, settings, grants and limits. What can only be known once the plugin is
 //! loaded is checked in `binding.rs`.
 
+use super::backfill::{self, BackfillConfig};
 use super::brokerless::{self, BrokerlessConfig};
 use super::declared::{self, Declared, Named};
 use super::delivery;
@@ -55,6 +56,8 @@ pub struct PipelineConfig {
     pub outputs: BTreeMap<String, OutputConfig>,
     /// Where error events go.
     pub errors: ErrorsConfig,
+    /// What it may have, where it is a backfill. None: it is live.
+    pub backfill: Option<BackfillConfig>,
     /// Where failed events come back.
     pub reprocess: Option<ReprocessConfig>,
     /// The state that the plugin may keep. None: none.
@@ -271,6 +274,7 @@ pub(super) fn read(
             read_reprocess,
         ),
         state: state::read(section, &name),
+        backfill: backfill::read(section),
         lookups: section
             .section(key("lookups", "What the plugin may ask; without it, nothing."), read_grant)
             .unwrap_or_default(),

@@ -4,7 +4,7 @@
 use crate::config::{HostConfig, MediaWikiConfig, PipelineConfig};
 use anyhow::Context as _;
 use millrace_lookup::config::{Agent, Timeouts, Visibility};
-use millrace_lookup::{Grants, Kind, LookupConfig, Scope, WikiConfig};
+use millrace_lookup::{Grants, Kind, LookupConfig, Scope, Standing, WikiConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ fn wiki(mediawiki: &MediaWikiConfig, domain: &str, visibility: Visibility) -> Wi
         rest_path: mediawiki.rest_path.clone(),
         slots: mediawiki.call_slots,
         calls_per_second_max: mediawiki.rate_per_second,
+        group: mediawiki.group,
         visibility,
         authorization_file: mediawiki.authorization_file.clone(),
         ..WikiConfig::default()
@@ -57,7 +58,9 @@ pub fn scope(config: &PipelineConfig) -> anyhow::Result<Arc<Scope>> {
         .collect();
     let (wikis, http) = (config.lookups.wikis.clone().unwrap_or_default(), config.lookups.http.clone());
     let grants = Grants { kinds: kinds?, wikis, http };
-    Ok(Arc::new(Scope::new(&config.name, &grants)?))
+    let standing =
+        config.backfill.map_or(Standing::Live, |backfill| Standing::Backfill { share_percent: backfill.api_percent });
+    Ok(Arc::new(Scope::new(&config.name, &grants)?.standing(standing)))
 }
 
 fn millis(duration: Duration) -> u64 {

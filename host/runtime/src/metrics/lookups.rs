@@ -22,6 +22,11 @@ pub(crate) const FAMILIES: &[Family] = &[
     gauge("millrace_lookup_target_waiting", TARGET, "Questions that wait for it."),
     gauge("millrace_lookup_target_slots_taken", TARGET, "Calls to it that are under way."),
     gauge(
+        "millrace_lookup_target_slots",
+        TARGET,
+        "Calls to it that may be under way at once, by the host's own limit and its part of the group's.",
+    ),
+    gauge(
         "millrace_lookup_target_out",
         TARGET,
         "1 while it counts as out or asked for a pause, so that its questions wait.",
@@ -71,6 +76,7 @@ fn samples(family: &Family, stats: &Stats, out: &mut String) {
         "millrace_lookup_target_failures_total" => targets(&|target| target.failures, out),
         "millrace_lookup_target_waiting" => targets(&|target| count(target.waiting), out),
         "millrace_lookup_target_slots_taken" => targets(&|target| count(target.slots_taken), out),
+        "millrace_lookup_target_slots" => targets(&|target| count(target.slots), out),
         "millrace_lookup_target_out" => targets(&|target| u64::from(target.breaker != BreakerState::Closed), out),
         "millrace_lookup_target_held_ms_total" => targets(&|target| target.held_ms, out),
         _ => {}
@@ -123,6 +129,7 @@ mod tests {
                 failures: 1,
                 waiting: 4,
                 slots_taken: 2,
+                slots: 4,
                 breaker: BreakerState::Open,
                 held_ms: 7,
             }],

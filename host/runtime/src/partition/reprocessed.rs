@@ -1,6 +1,7 @@
 //! Events that come back: records of the pipeline's reprocess topic, which are admitted as the records that they once were.
 //! Their offsets there are what the ledger counts and progress names.
 
+use super::RecordPath;
 use millrace_flow::record::Record;
 use millrace_platform::{Restored, restore};
 use std::sync::Arc;
@@ -20,5 +21,14 @@ pub(super) fn to_run(record: Record, reprocess: Option<&ReprocessTopic>) -> Rest
     match reprocess.filter(|reprocess| *reprocess.topic == *record.source.topic) {
         Some(reprocess) => restore(record, &reprocess.cluster_id),
         None => Restored { record, reprocessed: 0 },
+    }
+}
+
+impl RecordPath {
+    /// The same path, with a topic through which failed events come back.
+    #[must_use]
+    pub fn with_reprocess(mut self, reprocess: Option<ReprocessTopic>) -> Self {
+        self.reprocess = reprocess;
+        self
     }
 }

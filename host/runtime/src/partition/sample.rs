@@ -30,7 +30,7 @@ pub(super) fn record(offset: i64) -> Record {
 /// A path with a budget of a megabyte that owns one partition.
 pub(super) fn path(failures: FailureLimits) -> RecordPath {
     let admission = AdmissionLimits { bytes_max: 1 << 20, open_max: 1_000 };
-    path_within(PathLimits { admission, failures, transactions: None })
+    path_within(PathLimits { admission, failures, events_per_second: None, transactions: None })
 }
 
 /// A path that owns one partition.
@@ -46,7 +46,7 @@ pub(super) fn path_with_state(open_max: usize, bytes_max: usize) -> RecordPath {
     let metrics = HostMetrics::new().unwrap().pipeline("p");
     let admission = AdmissionLimits { bytes_max: 1 << 20, open_max };
     let transactions = Some(TransactionLimits { interval: Duration::ZERO, ..TransactionLimits::default() });
-    let limits = PathLimits { admission, failures: FailureLimits::default(), transactions };
+    let limits = PathLimits { admission, failures: FailureLimits::default(), events_per_second: None, transactions };
     let path = RecordPath::new(Order::PerKey, limits, 1, Destination::Kafka, metrics, (VersionId(0), [0; 32]));
     let mut path = path.with_state(Some("log".into()));
     let state = Some(Box::new(StateStore::new(bytes_max)));

@@ -62,6 +62,13 @@ pub struct NoRoom {
 }
 
 impl RecordPath {
+    /// The same path, with state that is kept in `changelog`.
+    #[must_use]
+    pub fn with_state(mut self, changelog: Option<Arc<str>>) -> Self {
+        self.changelog = changelog;
+        self
+    }
+
     /// The jobs that may run, each with the state of its key as it is now. A timer that was cleared or moved since it came
     /// due does not fire: its lane goes on.
     pub(super) fn take_ready(&mut self) -> Vec<(VersionId, Job)> {

@@ -1,4 +1,4 @@
-//! The configuration read again, on SIGHUP. Plugins, settings and limits of pipelines are taken over while they run;
+//! The configuration read again, on SIGHUP. Plugins, settings, limits and what a backfill may have are taken over while they run;
 //! everything else needs a restart, and what differs is named.
 
 use crate::config::{HostConfig, PipelineConfig, Source};
@@ -27,7 +27,7 @@ pub fn reread(running: &HostConfig, source: &Source, pipelines: &PipelineConfigs
         };
         let taken_over = take_over(&now, wanted);
         if taken_over != *wanted {
-            restart.push(format!("pipeline {}: more than `plugin`, `settings` and `limits`", now.name));
+            restart.push(format!("pipeline {}: more than `plugin`, `settings`, `limits` and `backfill`", now.name));
         }
         pipeline.send_if_modified(|config| {
             let differs = *config != taken_over;
@@ -50,6 +50,7 @@ fn take_over(running: &PipelineConfig, wanted: &PipelineConfig) -> PipelineConfi
         plugin: wanted.plugin.clone(),
         settings: wanted.settings.clone(),
         limits: wanted.limits.clone(),
+        backfill: wanted.backfill,
         ..running.clone()
     }
 }

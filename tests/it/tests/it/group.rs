@@ -8,7 +8,9 @@ use std::time::Duration;
 
 /// So many lanes that what a host has in flight takes it longer than the second that a revoke gives it.
 const PAGES: u64 = 1_000;
-const EVENTS: u64 = 6_000;
+const EVENTS: u64 = 9_000;
+/// Those that are there when the second host joins: however long that takes, both are busy once the others come.
+const EVENTS_BEFORE: u64 = 6_000;
 /// What one API call answers.
 const CALL: usize = 50;
 /// What one host enriches in a second: one call slot, an answer every 100 ms.
@@ -18,8 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn stage(name: &str) -> anyhow::Result<Stage> {
     let mut stage = Stage::set(name, "page-content-change", 4, Duration::from_millis(100))?;
     stage.enrichment.call_slots = 1;
-    let wiki = Wiki::numbered(0);
-    stage.feed(edits(&wiki, PAGES, 0..EVENTS))?;
+    stage.feed(edits(&Wiki::numbered(0), PAGES, 0..EVENTS_BEFORE))?;
     Ok(stage)
 }
 
@@ -45,6 +46,7 @@ fn two_busy_hosts(stage: &Stage) -> anyhow::Result<(Host, Host)> {
     assert_eq!(assignments(&first), 4, "the partitions that stay are not assigned again:\n{}", first.log());
     let log = first.log();
     assert!(!log.contains("not acknowledged in time"), "the progress of what went was too late:\n{log}");
+    stage.feed(edits(&Wiki::numbered(0), PAGES, EVENTS_BEFORE..EVENTS))?;
     wait_for(&second, "events of the second", |host| Some(settled(&host.metrics().ok()?) >= 200.0))?;
     let before = metric(&first, "millrace_events_emitted_total");
     wait_for(&first, "more events of the first", |host| Some(metric(host, "millrace_events_emitted_total") > before))?;

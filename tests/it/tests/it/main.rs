@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod backfill;
 mod bad_input;
 mod brokerless;
 mod catalog;

@@ -273,7 +273,7 @@ fn settings_and_limits_are_taken_over_on_sighup() -> anyhow::Result<()> {
     stage.enrichment.settings = "{ sha1_mismatch: fail }".to_owned();
     stage.enrichment.order = "partition";
     write(&stage, &host)?;
-    stage.wait_for_log(&host, &["need a restart", "more than `plugin`, `settings` and `limits`"])?;
+    stage.wait_for_log(&host, &["need a restart", "more than `plugin`, `settings`, `limits` and `backfill`"])?;
     wait_for_count(&host, "millrace_plugin_reload_refused", 0)?;
     stage.feed_records([mismatching(&stage, &wiki, 2)])?;
     stage.settle(&mut host, 4)?;

@@ -27,7 +27,7 @@ fn path() -> RecordPath {
     let metrics = HostMetrics::new().unwrap().pipeline("p");
     let admission = AdmissionLimits { bytes_max: 1 << 20, open_max: 100 };
     let transactions = Some(TransactionLimits { interval: Duration::ZERO, ..TransactionLimits::default() });
-    let limits = PathLimits { admission, failures: FailureLimits::default(), transactions };
+    let limits = PathLimits { admission, failures: FailureLimits::default(), transactions, events_per_second: None };
     let path =
         RecordPath::new(Order::PerKey, limits, 1, Destination::Kafka, metrics, (crate::job::VersionId(0), [0; 32]));
     let topics = vec!["a".into(), "b".into(), "again".into()];

@@ -19,7 +19,12 @@ const INTERVAL: Duration = Duration::from_millis(100);
 fn started(count: i64) -> (RecordPath, Instant) {
     let admission = AdmissionLimits { bytes_max: 1 << 30, open_max: 100_000 };
     let transactions = Some(TransactionLimits { interval: INTERVAL, ..TransactionLimits::default() });
-    let path = path_within(PathLimits { admission, failures: FailureLimits::default(), transactions });
+    let path = path_within(PathLimits {
+        admission,
+        failures: FailureLimits::default(),
+        events_per_second: None,
+        transactions,
+    });
     let (mut path, now) = (path, Instant::now());
     take(&mut path, (0..count).map(record).collect(), now);
     (path, now)
