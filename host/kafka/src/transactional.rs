@@ -193,6 +193,7 @@ impl Drop for Handle {
 }
 
 /// What the thread of a shard is to do.
+#[derive(Debug)]
 enum Order {
     /// To write this.
     Write(Arc<Transaction>),

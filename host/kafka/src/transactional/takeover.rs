@@ -21,6 +21,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) type TakenOver = Result<Vec<Assignment>, KafkaError>;
 
 /// A shard that is to be taken over.
+#[derive(Debug)]
 pub(super) struct Arriving {
     /// What the group knows of its partitions.
     pub(super) found: Vec<Assignment>,

@@ -127,7 +127,7 @@ impl Stay {
     }
 
     pub(super) fn deliver(&self, transaction: &Arc<Transaction>) {
-        self.inbox.try_send(Order::Write(Arc::clone(transaction))).ok().expect("room for one");
+        self.inbox.try_send(Order::Write(Arc::clone(transaction))).unwrap();
     }
 
     /// The next report.
