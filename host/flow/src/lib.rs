@@ -6,8 +6,8 @@
 //!
 //! In reading order: [`record`], [`clock`]; what a plugin says ([`blob`], [`lookup`], [`outcome`]); how much may be in
 //! flight ([`admission`]), in which order it runs ([`lane`]) and on which version ([`boundaries`]); what is settled
-//! ([`ledger`]), how that is written down ([`progress`], [`sparse_set`], [`progress_record`]) and goes into transactions
-//! ([`transactions`]); what plugins keep ([`state`]); what can go wrong ([`cause`]), how it is
+//! ([`ledger`]), how that is written down ([`progress`], [`sparse_set`], [`progress_record`]), what of it is owned together
+//! ([`shard`]) and goes into transactions ([`transactions`]); what plugins keep ([`state`]); what can go wrong ([`cause`]), how it is
 //! shown ([`display`]), when it is tried again ([`retry`]), and when so much goes wrong that no more is taken
 //! ([`failures`]).
 
@@ -30,6 +30,7 @@ pub mod progress;
 pub mod progress_record;
 pub mod record;
 pub mod retry;
+pub mod shard;
 pub mod sparse_set;
 pub mod state;
 pub mod transactions;

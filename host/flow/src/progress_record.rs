@@ -30,7 +30,7 @@ impl ProgressKey {
         format!("{}/{}/{}", self.pipeline, self.cluster_id, self.partition)
     }
 
-    /// The `transactional.id` of whoever owns this partition. It begins with `millrace/` and the pipeline's name, which is
+    /// The `transactional.id` of whoever owns the shard that this place names. It begins with `millrace/` and the pipeline's name, which is
     /// what access rules can name.
     pub fn transactional_id(&self) -> String {
         format!("millrace/{}", self.encode())

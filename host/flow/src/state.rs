@@ -7,21 +7,24 @@
 //!
 //! Changes are applied before they are committed. That is right because only one event of a key is in flight, so the next
 //! one must see them, and because whoever cannot commit gives the partition up, and its store with it: the next owner
-//! restores what was committed.
+//! restores what was committed. A store that holds nothing but what was committed may be kept by whoever gets the partition
+//! back.
 //!
-//! In reading order: [`KeyState`], [`StateChanges`], [`StateStore`], [`DueTimer`] and [`EventTime`], then the changelog
-//! ([`ChangelogRecord`]).
+//! In reading order: [`KeyState`], [`StateChanges`], [`StateStore`], [`DueTimer`], [`EventTime`] and [`ShardTime`], then
+//! the changelog ([`ChangelogRecord`]).
 
 mod changelog;
 mod changes;
 mod entries;
 mod key_state;
+mod shard_time;
 mod store;
 mod timers;
 
 pub use changelog::{ChangelogError, ChangelogRecord};
 pub use changes::{StateChange, StateChanges};
 pub use key_state::{BrokenBound, KeyState};
+pub use shard_time::{QUIET_AFTER_MS, ShardTime};
 pub use store::{StateFull, StateStore};
 pub use timers::{DueTimer, EventTime, TimerClock};
 

@@ -1,11 +1,13 @@
-//! The rules of exactly-once: which results of a partition go into its next transaction, and what became of one whose
+//! The rules of exactly-once: which results of a shard go into its next transaction, and what became of one whose
 //! outcome nobody told. How a transaction is written is not known here.
 //!
-//! A partition has one transaction at a time. What finishes meanwhile gathers for the next one, so transactions grow by
+//! A shard has one transaction at a time, whatever number of partitions it has. What finishes meanwhile gathers for the next one, so transactions grow by
 //! themselves where commits are slow. A transaction is opened late, when every result in it is known, and holds the
 //! progress that counts just these results and all before them.
 
 use crate::progress_record::ProgressRecord;
+use crate::record::TopicPartition;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// When the results that gathered become a transaction.
@@ -26,7 +28,7 @@ impl Default for TransactionLimits {
     }
 }
 
-/// The finished results of a partition on their way into transactions, in the order in which they finished.
+/// The finished results of a shard on their way into transactions, in the order in which they finished.
 #[derive(Clone, Debug)]
 pub struct Gathering<T> {
     waiting: Vec<T>,
@@ -50,7 +52,7 @@ impl<T> Gathering<T> {
         self.waiting.push(result);
     }
 
-    /// Whether a transaction may begin now. `hurry`: without waiting for the interval, because the partition leaves.
+    /// Whether a transaction may begin now. `hurry`: without waiting for the interval, because the shard leaves.
     pub fn is_due(&self, limits: &TransactionLimits, now: Instant, hurry: bool) -> bool {
         let waited = self.last.is_none_or(|last| now.saturating_duration_since(last) >= limits.interval);
         let full = self.bytes >= limits.bytes_max || self.waiting.len() >= limits.results_max;
@@ -87,6 +89,18 @@ impl<T> Gathering<T> {
     }
 }
 
+/// Progress of the partitions of a shard.
+pub type ShardProgress = BTreeMap<TopicPartition, ProgressRecord>;
+
+/// Whether two say the same of the same partitions.
+pub fn says_the_same(one: &ShardProgress, other: &ShardProgress) -> bool {
+    one.len() == other.len() && one.iter().all(|(partition, record)| is_in(other, partition, record))
+}
+
+fn is_in(progress: &ShardProgress, partition: &TopicPartition, record: &ProgressRecord) -> bool {
+    progress.get(partition).is_some_and(|found| found.says_the_same(record))
+}
+
 /// What became of a transaction whose outcome nobody told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
@@ -94,19 +108,23 @@ pub enum Resolution {
     Committed,
     /// It is not, and never will be: it is written again, unchanged.
     Aborted,
-    /// Somebody else wrote progress of this partition: it is no longer ours.
+    /// Somebody else wrote progress of this shard: it is no longer ours.
     NotOurs,
 }
 
 /// Resolves an unknown outcome. `found` is the progress that can be read once the transaction cannot be committed any more
-/// (its producer is fenced), `tried` is the transaction's own, and `before` is what was there when it began.
+/// (its producer is fenced), `moved` is what the transaction says of the partitions that it moves, and `before` is what was
+/// there of all partitions of the shard when it began.
 ///
-/// Whole progress is compared, serial and set included. An offset alone says nothing, because progress may move on in its
-/// set with the offset where it was; a serial alone says too little, because another owner counts on from the same one.
-pub fn resolve(found: &ProgressRecord, before: &ProgressRecord, tried: &ProgressRecord) -> Resolution {
-    if found.says_the_same(tried) {
+/// Whole progress is compared, of every partition, serial and set included. An offset alone says nothing, because progress
+/// may move on in its set with the offset where it was; a serial alone says too little, because another owner counts on from
+/// the same one; and one partition says nothing of the others, which somebody else may have moved.
+pub fn resolve(found: &ShardProgress, before: &ShardProgress, moved: &ShardProgress) -> Resolution {
+    let is_found = |(partition, record): (&TopicPartition, &ProgressRecord)| is_in(found, partition, record);
+    let mut unmoved = before.iter().filter(|(partition, _)| !moved.contains_key(*partition));
+    if moved.iter().all(is_found) && unmoved.all(is_found) {
         Resolution::Committed
-    } else if found.says_the_same(before) {
+    } else if before.iter().all(is_found) {
         Resolution::Aborted
     } else {
         Resolution::NotOurs
@@ -170,16 +188,70 @@ mod tests {
         ProgressRecord::of(&ledger.progress().expect("it moved"), None)
     }
 
+    /// Progress of the partitions 0 of these topics.
+    fn shard<const N: usize>(records: [(&str, &ProgressRecord); N]) -> ShardProgress {
+        records.into_iter().map(|(topic, record)| (TopicPartition::new(topic, 0), record.clone())).collect()
+    }
+
     #[test]
     fn what_is_written_tells_what_became_of_a_transaction() {
         let (before, tried) = (record(6, 14), record(7, 15));
         assert_eq!(before.offset, tried.offset);
-        assert_eq!(resolve(&tried, &before, &tried), Resolution::Committed);
-        assert_eq!(resolve(&before, &before, &tried), Resolution::Aborted);
+        let resolve =
+            |found: &ProgressRecord| resolve(&shard([("a", found)]), &shard([("a", &before)]), &shard([("a", &tried)]));
+        assert_eq!(resolve(&tried), Resolution::Committed);
+        assert_eq!(resolve(&before), Resolution::Aborted);
         for foreign in [record(8, 15), record(7, 16), record(6, 15), record(5, 14)] {
-            assert_eq!(resolve(&foreign, &before, &tried), Resolution::NotOurs);
+            assert_eq!(resolve(&foreign), Resolution::NotOurs);
         }
         let seen_elsewhere = ProgressRecord { leader_epoch: Some(9), ..tried.clone() };
-        assert_eq!(resolve(&seen_elsewhere, &before, &tried), Resolution::Committed);
+        assert_eq!(resolve(&seen_elsewhere), Resolution::Committed);
+    }
+
+    #[test]
+    fn of_several_partitions_each_has_to_say_so() {
+        let (old, new, foreign) = (record(6, 14), record(7, 15), record(7, 16));
+        let before = shard([("a", &old), ("b", &old)]);
+        let both = shard([("a", &new), ("b", &new)]);
+        for (a, b, expected) in [
+            (&new, &new, Resolution::Committed),
+            (&old, &old, Resolution::Aborted),
+            (&new, &old, Resolution::NotOurs),
+            (&foreign, &new, Resolution::NotOurs),
+            (&old, &foreign, Resolution::NotOurs),
+        ] {
+            assert_eq!(resolve(&shard([("a", a), ("b", b)]), &before, &both), expected, "{a:?} {b:?}");
+        }
+        assert_eq!(resolve(&shard([("a", &new)]), &before, &both), Resolution::NotOurs, "half of it is missing");
+    }
+
+    #[test]
+    fn a_partition_that_did_not_move_is_where_it_was() {
+        let (old, new, foreign) = (record(6, 14), record(7, 15), record(7, 16));
+        let (before, moved) = (shard([("a", &old), ("b", &old)]), shard([("a", &new)]));
+        for (a, b, expected) in [
+            (&new, &old, Resolution::Committed),
+            (&old, &old, Resolution::Aborted),
+            // Somebody who counted on from our own transaction.
+            (&new, &foreign, Resolution::NotOurs),
+            (&old, &foreign, Resolution::NotOurs),
+        ] {
+            assert_eq!(resolve(&shard([("a", a), ("b", b)]), &before, &moved), expected, "{a:?} {b:?}");
+        }
+        assert!(says_the_same(&before, &before) && !says_the_same(&before, &moved));
+        assert!(!says_the_same(&shard([("a", &old)]), &before) && !says_the_same(&before, &shard([("a", &old)])));
+    }
+
+    #[test]
+    fn results_of_all_partitions_of_a_shard_gather_for_one_transaction() {
+        let (mut gathering, now) = (Gathering::default(), Instant::now());
+        gathering.begin(now);
+        gathering.ended();
+        let results = [("a", 3), ("b", 1), ("a", 4), ("b", 7)];
+        results.into_iter().for_each(|result| gathering.put(result, 1));
+        assert!(gathering.is_due(&LIMITS, now, false), "four are enough, whosever they are");
+        assert_eq!(gathering.begin(now), results, "in the order in which they finished");
+        gathering.put(("b", 2), 1);
+        assert!(!gathering.is_due(&LIMITS, now + LIMITS.interval, true), "one at a time for all of them");
     }
 }

@@ -519,3 +519,21 @@ fn records_of_a_newer_release_and_of_nobody_are_refused() {
         check_refused(key, value, "that no Millrace wrote");
     }
 }
+
+#[test]
+fn a_timer_that_was_handed_out_and_did_not_run_is_due_again() {
+    let mut store = StateStore::new(1 << 20);
+    let set = |store: &mut StateStore, due_ms| {
+        let mut state = store.open(&"k".into());
+        state.set_timer("t", TimerClock::Wall, due_ms).unwrap();
+        store.apply(&state.into_changes()).unwrap();
+    };
+    set(&mut store, 5);
+    let timer = store.take_due(None, 5, 1).remove(0);
+    assert!(store.take_due(None, 5, 1).is_empty());
+    store.put_back(timer.clone());
+    assert_eq!(store.take_due(None, 5, 1), std::slice::from_ref(&timer));
+    set(&mut store, 9);
+    store.put_back(timer);
+    assert!(store.take_due(None, 8, 1).is_empty(), "it was moved");
+}

@@ -70,7 +70,7 @@ impl Poller {
 
     fn arrived(&mut self, taken: Vec<Assignment>, how: How) -> Result<(), KafkaError> {
         match how {
-            How::Again => taken.into_iter().try_for_each(|assignment| self.go_on_from(assignment)),
+            How::Again => self.go_on_from(taken),
             How::Assigned(Starts { mut list, .. }) => {
                 for Assignment { partition, start, .. } in &taken {
                     let set = list.set_partition_offset(&partition.topic, partition.partition, Offset::Offset(*start));
@@ -81,56 +81,63 @@ impl Poller {
         }
     }
 
-    /// A partition that was taken over once more goes on where its progress says.
-    fn go_on_from(&mut self, assignment: Assignment) -> Result<(), KafkaError> {
-        let Assignment { partition, start, .. } = &assignment;
-        let moving = |error| KafkaError::native(format!("moving {partition} to {start}"), &error);
-        let offset = Offset::Offset(*start);
-        self.shared.client.seek(&partition.topic, partition.partition, offset, SEEK_TIMEOUT).map_err(moving)?;
-        self.owned.insert(partition.clone(), Position { next: *start, epoch: None });
-        self.board.own(partition, *start);
-        lock(&self.shared.wishes.inner).paused.remove(partition);
+    /// Partitions that were taken over once more go on where their progress says.
+    fn go_on_from(&mut self, taken: Vec<Assignment>) -> Result<(), KafkaError> {
+        for Assignment { partition, start, .. } in &taken {
+            let moving = |error| KafkaError::native(format!("moving {partition} to {start}"), &error);
+            let offset = Offset::Offset(*start);
+            self.shared.client.seek(&partition.topic, partition.partition, offset, SEEK_TIMEOUT).map_err(moving)?;
+            self.owned.insert(partition.clone(), Position { next: *start, epoch: None });
+            self.board.own(partition, *start);
+            lock(&self.shared.wishes.inner).paused.remove(partition);
+        }
         self.shared.wishes.changed.store(true, std::sync::atomic::Ordering::Release);
         self.hand_over();
-        self.outbox.push(SourceEvent::Assigned(vec![assignment]));
+        self.outbox.push(SourceEvent::Assigned(taken));
         Ok(())
     }
 
-    /// Takes a partition over that another producer took from us, once its rest is over and the group still says that it is
+    /// Takes a shard over that another producer took from us, once its rest is over and the group still says that it is
     /// ours: a commit of ours is taken from members of the present generation only.
     fn take_again(&mut self) -> Result<(), KafkaError> {
         let Some(transactions) = self.transactions.clone() else { return Ok(()) };
         let now = Instant::now();
-        let due = |again: &std::collections::BTreeMap<TopicPartition, Instant>| {
-            again.iter().find(|(_, due)| **due <= now).map(|(partition, _)| partition.clone())
-        };
         let mut wishes = lock(&self.shared.wishes.inner);
-        let Some(partition) = due(&wishes.again) else { return Ok(()) };
-        wishes.again.insert(partition.clone(), now + ASK_AGAIN);
+        let due = wishes.again.iter().find(|(_, due)| **due <= now).map(|(partition, _)| partition.clone());
+        let Some(due) = due else { return Ok(()) };
+        let shard = transactions.sharding().shard_of(&due);
+        let is_of_shard = |partition: &&TopicPartition| transactions.sharding().shard_of(partition) == shard;
+        let partitions: Vec<TopicPartition> = self.owned.keys().filter(is_of_shard).cloned().collect();
+        wishes.again.insert(due, now + ASK_AGAIN);
         drop(wishes);
-        if !self.owned.contains_key(&partition) {
+        if partitions.is_empty() {
             return Ok(());
         }
         let mut list = TopicPartitionList::new();
-        list.add_partition(&partition.topic, partition.partition);
+        for TopicPartition { topic, partition } in &partitions {
+            list.add_partition(topic, *partition);
+        }
         let Some(starts) = self.find_starts(&list)? else { return Ok(()) };
-        let Some(found) = starts.assignments.first() else { return Ok(()) };
-        if !self.is_member(found) {
+        if !self.is_member(&starts.assignments) {
             return Ok(());
         }
-        lock(&self.shared.wishes.inner).again.remove(&partition);
-        tracing::info!(group = self.config.group, %partition, "the group says that it is ours: taking it over once more");
+        let mut wishes = lock(&self.shared.wishes.inner);
+        wishes.again.retain(|partition, _| !partitions.contains(partition));
+        drop(wishes);
+        tracing::info!(group = self.config.group, %shard, "the group says that it is ours: taking it over once more");
         let takeover = transactions.take_over(starts.assignments, &self.thread)?;
         self.arrival = Some(Arrival { takeover, how: How::Again });
         Ok(())
     }
 
     /// Whether the group takes a commit of ours. What is committed is what was committed.
-    fn is_member(&self, found: &Assignment) -> bool {
-        let Assignment { partition, progress, start, .. } = found;
-        let (partition, metadata) = (partition.clone(), progress.metadata.clone());
-        let again = PartitionProgress { partition, offset: *start, leader_epoch: None, metadata };
-        let committed = commit_now(self.shared.client.client(), std::iter::once(&again));
+    fn is_member(&self, found: &[Assignment]) -> bool {
+        let again = |found: &Assignment| {
+            let (partition, metadata) = (found.partition.clone(), found.progress.metadata.clone());
+            PartitionProgress { partition, offset: found.start, leader_epoch: None, metadata }
+        };
+        let again: Vec<PartitionProgress> = found.iter().map(again).collect();
+        let committed = commit_now(self.shared.client.client(), again.iter());
         committed.is_ok_and(|entries| !entries.is_empty() && entries.iter().all(|entry| entry.error.is_none()))
     }
 }

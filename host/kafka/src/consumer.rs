@@ -41,14 +41,15 @@ pub struct Assignment {
     pub progress: CommittedProgress,
     /// The offset at which fetching begins: the committed one, else the configured start, as a number.
     pub start: i64,
-    /// The state that was kept with its progress, where the pipeline has any.
+    /// The state that was kept with its progress, where the pipeline has any; that of several partitions goes with one of
+    /// them.
     pub state: Option<Box<StateStore>>,
 }
 
 /// What comes out of a consumer, in this order and over one channel.
 #[derive(Debug)]
 pub enum SourceEvent {
-    /// These partitions are ours from now on; their records follow.
+    /// These partitions are ours from now on; their records follow. Empty where all were taken away and none has come.
     Assigned(Vec<Assignment>),
     /// Records, in offset order within a partition. Never empty.
     Records(Vec<Record>),
@@ -180,7 +181,7 @@ impl Consumer {
         Self::launch(config, sink, None)
     }
 
-    /// The same for exactly-once: every partition is taken over by `transactions` before anything of it is fetched.
+    /// The same for exactly-once: every shard is taken over by `transactions` before anything of it is fetched.
     ///
     /// # Errors
     /// See [`Consumer::start`].
@@ -261,13 +262,15 @@ impl Consumer {
         self.tell();
     }
 
-    /// A partition that another producer took over is to be taken over once more after `rest`, if the group still says that
-    /// it is ours: [`SourceEvent::Assigned`] says when. Nothing of it comes before. Where it is no longer ours, the group
-    /// says so by itself.
-    pub fn take_again(&self, partition: &TopicPartition, rest: Duration) {
-        let mut wishes = lock(&self.shared.wishes.inner);
-        wishes.paused.insert(partition.clone());
-        wishes.again.insert(partition.clone(), Instant::now() + rest);
+    /// The partitions of a shard that another producer took over are to be taken over once more after `rest`, if the group
+    /// still says that they are ours: [`SourceEvent::Assigned`] says when. Nothing of them comes before. Where they are no
+    /// longer ours, the group says so by itself.
+    pub fn take_again(&self, partitions: &[TopicPartition], rest: Duration) {
+        let (mut wishes, due) = (lock(&self.shared.wishes.inner), Instant::now() + rest);
+        for partition in partitions {
+            wishes.paused.insert(partition.clone());
+            wishes.again.insert(partition.clone(), due);
+        }
         drop(wishes);
         self.tell();
     }

@@ -58,7 +58,19 @@ impl ExclusiveWriter {
     /// None was written: another process has become this writer, a record is refused, or the cluster does not answer in
     /// time. Where even that is unknown, whoever opens the writer next finds them all or none.
     pub fn write(&self, records: &[OutputRecord]) -> Result<(), ExclusiveError> {
-        self.attempt(records).map_err(|error| {
+        self.write_to(records, |_| None)
+    }
+
+    /// The same, each to the partition of its topic that `partition` says; none: to that which follows from its key.
+    ///
+    /// # Errors
+    /// See [`ExclusiveWriter::write`].
+    pub fn write_to(
+        &self,
+        records: &[OutputRecord],
+        partition: impl Fn(usize) -> Option<i32>,
+    ) -> Result<(), ExclusiveError> {
+        self.attempt(records, partition).map_err(|error| {
             let what = format!("writing {} records as {:?}", records.len(), self.name);
             let error = self.explain(what, &error);
             if !matches!(error, ExclusiveError::Overtaken { .. }) {
@@ -69,10 +81,10 @@ impl ExclusiveWriter {
         })
     }
 
-    fn attempt(&self, records: &[OutputRecord]) -> Result<(), Native> {
+    fn attempt(&self, records: &[OutputRecord], partition: impl Fn(usize) -> Option<i32>) -> Result<(), Native> {
         self.producer.begin_transaction()?;
-        for record in records {
-            self.producer.send(native_record(record, None)).map_err(|(error, _)| error)?;
+        for (index, record) in records.iter().enumerate() {
+            self.producer.send(native_record(record, partition(index))).map_err(|(error, _)| error)?;
             self.producer.poll(Duration::ZERO);
         }
         self.producer.commit_transaction(self.patience)

@@ -45,7 +45,14 @@ impl Poller {
 
     /// Partitions come: finds their starts; in exactly-once, begins to take them over.
     fn take_over(&mut self, list: TopicPartitionList) -> Result<(), KafkaError> {
+        if let Some(transactions) = &self.transactions {
+            transactions.assigned(&partitions_of(&list));
+        }
         if list.count() == 0 {
+            // Where all partitions were taken away, that is news.
+            if matches!(self.shared.client.rebalance_protocol(), RebalanceProtocol::Eager) {
+                self.outbox.push(SourceEvent::Assigned(Vec::new()));
+            }
             return self.assign(&list);
         }
         let Some(starts) = self.find_starts(&list)? else { return self.assign(&TopicPartitionList::new()) };

@@ -1,15 +1,18 @@
-//! Exactly-once: outputs, error events, changes of state and progress of one source partition in one transaction on the
-//! output cluster.
+//! Exactly-once: outputs, error events, changes of state and progress of one shard in one transaction on the output cluster.
 //!
-//! Every owned partition has a producer of its own, whose `transactional.id` names the partition, and a thread of its own.
-//! The thread takes the partition over (`takeover`): it makes the producer, which puts whoever had the
-//! partition before out of work (the *fence*), and then reads the progress that was written last, and the state, where there
-//! is any. Only then is anything fetched. After that it writes one transaction at a time (`writer`) until the partition is let go.
+//! Every owned shard has a producer of its own, whose `transactional.id` names the shard, and a thread of its own. The thread
+//! takes the shard over (`takeover`): it makes the producer, which puts whoever had the shard before out of work (the
+//! *fence*), and then reads the progress that was written last, and the state, where there is any. Only then is anything
+//! fetched. After that it writes one transaction at a time (`writer`) until the shard is let go.
+//!
+//! Where shards have several partitions, the group takes all of them away at every rebalance and gives most of them back.
+//! Their producers outlive that, and so does state of which everything is committed (`comeback`).
 //!
 //! What is committed is what can be read: an outcome that nobody told is resolved by reading progress back, and a producer
-//! that is of no more use is replaced. A fenced producer means that the partition is somebody else's: nothing is tried
+//! that is of no more use is replaced. A fenced producer means that the shard is somebody else's: nothing is tried
 //! again then.
 
+mod comeback;
 mod producer;
 mod restore;
 mod stored;
@@ -18,6 +21,7 @@ mod takeover;
 mod tests;
 mod writer;
 
+pub use comeback::Kept;
 pub(crate) use takeover::Takeover;
 
 use crate::config::{ClusterConfig, ProducerConfig};
@@ -25,17 +29,21 @@ use crate::consumer::Assignment;
 use crate::context::lock;
 use crate::delivery::{DeliveryEvent, OutputFailure};
 use crate::error::KafkaError;
-use millrace_flow::progress_record::{ProgressKey, ProgressRecord};
+use millrace_flow::progress_record::ProgressKey;
 use millrace_flow::record::{OutputRecord, TopicPartition};
+use millrace_flow::shard::{Shard, Sharding};
+use millrace_flow::transactions::ShardProgress;
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 use std::time::Duration;
+use takeover::Arriving;
 use tokio::sync::mpsc;
 
-/// The most partitions that one pipeline of one host may own in exactly-once. Each has a producer with some threads and
+/// The most shards that one pipeline of one host may own in exactly-once. Each has a producer with some threads and
 /// connections of its own; 32 of them took 128 threads and 12 MB, measured.
 pub const PARTITIONS_MAX: usize = 32;
 
@@ -59,12 +67,14 @@ pub struct TransactionsConfig {
     pub transaction_ms: u32,
     /// Where state is kept. None: there is none.
     pub state: Option<ChangelogConfig>,
+    /// Which partitions are owned together.
+    pub sharding: Sharding,
 }
 
 /// Where the state of a pipeline is kept.
 #[derive(Clone, Debug)]
 pub struct ChangelogConfig {
-    /// The compacted topic, on the cluster that is written. It has as many partitions as the topic that is read.
+    /// The compacted topic, on the cluster that is written. It has as many partitions as the topics that are read.
     pub topic: Arc<str>,
     /// The most bytes of state of one partition.
     pub bytes_max: usize,
@@ -75,6 +85,30 @@ impl TransactionsConfig {
     fn key(&self, partition: &TopicPartition) -> ProgressKey {
         let (pipeline, cluster_id) = (self.pipeline.clone(), self.cluster_id.clone());
         ProgressKey { pipeline, cluster_id, partition: partition.clone() }
+    }
+
+    /// The `transactional.id` of whoever owns a shard.
+    fn transactional_id(&self, shard: &Shard) -> String {
+        self.key(shard.place()).transactional_id()
+    }
+
+    /// Those of whoever owned the same partitions of a pipeline with state while it read more topics, or fewer: together they
+    /// were apart, and apart they were together.
+    fn former_transactional_ids<'a>(
+        &self,
+        shard: &Shard,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+    ) -> Vec<String> {
+        match (&self.state, &self.sharding) {
+            (None, _) => Vec::new(),
+            (Some(state), Sharding::Apart) => {
+                let together = TopicPartition::new(Arc::clone(&state.topic), shard.number());
+                vec![self.key(&together).transactional_id()]
+            }
+            (Some(_), Sharding::Together { .. }) => {
+                partitions.map(|partition| self.key(partition).transactional_id()).collect()
+            }
+        }
     }
 
     /// The cluster that is written.
@@ -96,15 +130,15 @@ impl TransactionsConfig {
 /// What is written together, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
-    /// The partition whose results these are.
-    pub partition: TopicPartition,
+    /// The shard whose results these are.
+    pub shard: Shard,
     /// Outputs and error events, in order.
     pub outputs: Vec<OutputRecord>,
-    /// What changed in the state of the partition: records of the changelog. They go to its partition of the same number,
+    /// What changed in the state of the shard: records of the changelog. They go to its partition of the same number,
     /// whatever their keys are.
     pub changes: Vec<OutputRecord>,
-    /// The progress that counts them as settled.
-    pub progress: ProgressRecord,
+    /// The progress that counts them as settled, of the partitions in which it moved.
+    pub progress: ShardProgress,
 }
 
 /// What is told about transactions. Which one it is about is told by the one that was handed over.
@@ -116,23 +150,22 @@ pub enum TransactionEvent {
     Aborted(Arc<Transaction>, KafkaError),
     /// Nothing of it is committed, and nothing of it will be while it has these outputs.
     Refused(Arc<Transaction>, Vec<OutputFailure>),
-    /// The partition is no longer ours: another producer took it over. Whether this transaction is committed is its
-    /// business.
+    /// The shard is no longer ours: another producer took it over. Whether this transaction is committed is its business.
     Fenced(Arc<Transaction>),
 }
 
-/// How far the state of a partition is restored that is being taken over.
+/// How far the state of a shard is restored that is being taken over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restoring {
-    /// The partition.
-    pub partition: TopicPartition,
+    /// The shard.
+    pub shard: Shard,
     /// The offsets of the changelog that are still to be read. 0: it is done.
     pub remaining: u64,
 }
 
-/// Nobody writes transactions of this partition: it was let go, or fenced.
+/// Nobody writes transactions of this shard: it was let go, or fenced.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody writes transactions of this partition any more")]
+#[error("nobody writes transactions of this shard any more")]
 pub struct NotOurs;
 
 /// The transactions of one pipeline.
@@ -142,12 +175,14 @@ pub struct Transactions(Arc<Shared>);
 struct Shared {
     config: TransactionsConfig,
     reports: mpsc::Sender<DeliveryEvent>,
-    writers: Mutex<FxHashMap<TopicPartition, Handle>>,
+    writers: Mutex<FxHashMap<Shard, Handle>>,
+    /// What was handed back of shards that may come back.
+    kept: Mutex<FxHashMap<Shard, Kept>>,
 }
 
-/// The way to the thread of a partition. Dropping it lets the partition go.
+/// The way to the thread of a shard. Dropping it lets the shard go.
 struct Handle {
-    inbox: SyncSender<Arc<Transaction>>,
+    inbox: SyncSender<Order>,
     released: Arc<AtomicBool>,
 }
 
@@ -157,55 +192,106 @@ impl Drop for Handle {
     }
 }
 
+/// What the thread of a shard is to do.
+#[derive(Debug)]
+enum Order {
+    /// To write this.
+    Write(Arc<Transaction>),
+    /// To go on with the shard, which was taken away and has come back.
+    GoOn(Arriving),
+}
+
 impl Transactions {
     /// Nothing is owned yet. What becomes of transactions is told to `reports`.
     pub fn new(config: TransactionsConfig, reports: mpsc::Sender<DeliveryEvent>) -> Self {
-        Self(Arc::new(Shared { config, reports, writers: Mutex::default() }))
+        Self(Arc::new(Shared { config, reports, writers: Mutex::default(), kept: Mutex::default() }))
     }
 
-    /// Begins to take partitions over, all at once and without waiting; `wake` is unparked when one is done. `found` is
-    /// what the group has committed of each and where it would begin.
+    /// Which partitions are owned together.
+    pub(crate) fn sharding(&self) -> &Sharding {
+        &self.0.config.sharding
+    }
+
+    /// Begins to take shards over, all at once and without waiting; `wake` is unparked when one is done. `found` is what
+    /// the group has committed of each of their partitions and where it would begin.
+    ///
+    /// # Errors
+    /// The system refuses a thread, or the group has given us a part of a shard only.
     pub(crate) fn take_over(&self, found: Vec<Assignment>, wake: &Thread) -> Result<Takeover, KafkaError> {
-        let (done, results) = sync_channel(found.len());
-        let expected = found.len();
+        let mut shards: BTreeMap<Shard, Vec<Assignment>> = BTreeMap::new();
         for assignment in found {
-            let partition = assignment.partition.clone();
-            // One transaction is under way at a time, so there is always room for the next.
-            let (inbox, transactions) = sync_channel(1);
-            let released = Arc::new(AtomicBool::new(false));
-            let owner = writer::Owner {
-                config: self.0.config.clone(),
-                partition: partition.clone(),
-                reports: self.0.reports.clone(),
-                released: released.clone(),
-            };
-            let (done, wake) = (done.clone(), wake.clone());
-            thread::Builder::new()
-                .name("kafka transactions".to_owned())
-                .spawn(move || owner.run(assignment, &done, &wake, &transactions))
-                .map_err(|error| KafkaError::Start { message: format!("no thread: {error}") })?;
-            lock(&self.0.writers).insert(partition, Handle { inbox, released });
+            shards.entry(self.sharding().shard_of(&assignment.partition)).or_default().push(assignment);
+        }
+        let (done, results) = sync_channel(shards.len());
+        let expected = shards.len();
+        for (shard, found) in shards {
+            self.is_whole(&found)?;
+            let kept = lock(&self.0.kept).remove(&shard);
+            let arriving = Arriving { found, kept, done: done.clone(), wake: wake.clone() };
+            if let Some(arriving) = self.go_on(&shard, arriving) {
+                self.begin(shard, arriving)?;
+            }
         }
         Ok(Takeover::new(results, expected))
     }
 
-    /// Hands a transaction over to be written; [`TransactionEvent`]s tell what becomes of it. Never waits. The one before
-    /// it of the same partition must have been committed or refused.
-    ///
-    /// # Errors
-    /// The partition is not, or no longer, ours.
-    pub fn deliver(&self, transaction: Arc<Transaction>) -> Result<(), NotOurs> {
-        let writers = lock(&self.0.writers);
-        let handle = writers.get(&transaction.partition).ok_or(NotOurs)?;
-        handle.inbox.try_send(transaction).map_err(|_gone| NotOurs)
+    /// Topics that no longer have equal partition counts, or hosts that read different ones, tear shards apart.
+    fn is_whole(&self, found: &[Assignment]) -> Result<(), KafkaError> {
+        let came: Vec<&TopicPartition> = found.iter().map(|assignment| &assignment.partition).collect();
+        let missing = self.sharding().missing(&came);
+        match came.first() {
+            Some(first) if !missing.is_empty() => Err(KafkaError::Other {
+                what: format!("taking {first} over"),
+                message: format!(
+                    "the group gave this host no partition {} of {}, and state is shared by the partitions of one number: \
+                     give all input topics and the reprocess topic equally many partitions, and let all hosts of this \
+                     group read the same topics",
+                    first.partition,
+                    missing.join(", ")
+                ),
+            }),
+            _ => Ok(()),
+        }
     }
 
-    /// Lets partitions go. What is being written of them is not waited for: whoever takes them over finds it committed or
-    /// not.
+    /// A thread of its own takes the shard over.
+    fn begin(&self, shard: Shard, arriving: Arriving) -> Result<(), KafkaError> {
+        // One transaction is under way at a time, so there is always room for the next.
+        let (inbox, orders) = sync_channel(1);
+        let released = Arc::new(AtomicBool::new(false));
+        let owner = writer::Owner {
+            config: self.0.config.clone(),
+            shard: shard.clone(),
+            reports: self.0.reports.clone(),
+            released: released.clone(),
+        };
+        thread::Builder::new()
+            .name("kafka transactions".to_owned())
+            .spawn(move || owner.run(arriving, &orders))
+            .map_err(|error| KafkaError::Start { message: format!("no thread: {error}") })?;
+        lock(&self.0.writers).insert(shard, Handle { inbox, released });
+        Ok(())
+    }
+
+    /// Hands a transaction over to be written; [`TransactionEvent`]s tell what becomes of it. Never waits. The one before
+    /// it of the same shard must have been committed or refused.
+    ///
+    /// # Errors
+    /// The shard is not, or no longer, ours.
+    pub fn deliver(&self, transaction: Arc<Transaction>) -> Result<(), NotOurs> {
+        let writers = lock(&self.0.writers);
+        let handle = writers.get(&transaction.shard).ok_or(NotOurs)?;
+        handle.inbox.try_send(Order::Write(transaction)).map_err(|_gone| NotOurs)
+    }
+
+    /// Lets the shards of these partitions go. What is being written of them is not waited for: whoever takes them over
+    /// finds it committed or not.
     pub fn release(&self, partitions: &[TopicPartition]) {
-        let mut writers = lock(&self.0.writers);
+        let (mut writers, mut kept) = (lock(&self.0.writers), lock(&self.0.kept));
         for partition in partitions {
-            writers.remove(partition);
+            let shard = self.sharding().shard_of(partition);
+            writers.remove(&shard);
+            kept.remove(&shard);
         }
     }
 }

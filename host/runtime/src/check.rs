@@ -186,13 +186,15 @@ impl Check {
         };
         for (index, pipeline) in config.pipelines.iter().enumerate() {
             // Of the input topics, as far as they were found.
-            let mut found = 0;
+            let (mut found, mut counts) = (0, Vec::new());
             if let Some(cluster) = of(&pipeline.cluster) {
                 for (name, input) in &pipeline.inputs {
                     for topic in &input.topics {
                         let wanted = Wanted { topic, partitions: 1, bytes_max: pipeline.limits.event_bytes_max };
                         let keys = ["inputs", name, "topics"];
-                        found = found.max(self.topic(cluster, &pipeline.cluster, index, &keys, wanted));
+                        let partitions = self.topic(cluster, &pipeline.cluster, index, &keys, wanted);
+                        found = found.max(partitions);
+                        counts.push((topic.as_str(), partitions));
                     }
                 }
                 if let Some(reprocess) = &pipeline.reprocess {
@@ -200,7 +202,9 @@ impl Check {
                     let wanted =
                         Wanted { topic: &reprocess.topic, partitions, bytes_max: pipeline.limits.event_bytes_max };
                     let keys = ["reprocess", "topic"];
-                    if self.topic(cluster, &pipeline.cluster, index, &keys, wanted) > 0
+                    let partitions = self.topic(cluster, &pipeline.cluster, index, &keys, wanted);
+                    counts.push((reprocess.topic.as_str(), partitions));
+                    if partitions > 0
                         && let Ok(Some(unfit)) = reprocess::unfit(cluster, &reprocess.topic, ASK_MS)
                     {
                         self.pipeline_mistake(index, &keys, unfit, "change the topic's settings");
@@ -216,7 +220,7 @@ impl Check {
                 }
                 self.progress_topic(cluster, index, pipeline, partitions);
                 if found > 0 {
-                    self.state_topic(cluster, index, pipeline, found);
+                    self.state_topic(cluster, index, pipeline, &counts);
                 }
                 let errors = &pipeline.errors;
                 let wanted = Wanted { topic: &errors.topic, partitions: 1, bytes_max: errors.message_bytes_max };
@@ -244,9 +248,20 @@ impl Check {
         }
     }
 
-    /// The topic of state, where there is any.
-    fn state_topic(&mut self, cluster: &Cluster, index: usize, pipeline: &PipelineConfig, partitions: u32) {
+    /// The topic of state, where there is any, and the topics that are read, by the number of their partitions as far as
+    /// they were found.
+    fn state_topic(&mut self, cluster: &Cluster, index: usize, pipeline: &PipelineConfig, counts: &[(&str, u32)]) {
         let Some(state) = &pipeline.state else { return };
+        let there: Vec<(&str, u32)> = counts.iter().copied().filter(|(_, count)| *count > 0).collect();
+        if let Some((topic, (problem, remedy))) = state_topic::unequal(&there) {
+            let input = pipeline.inputs.iter().find(|(_, input)| input.topics.iter().any(|one| one == topic));
+            let keys = match input {
+                Some((name, _)) => vec!["inputs", name, "topics"],
+                None => vec!["reprocess", "topic"],
+            };
+            return self.pipeline_mistake(index, &keys, problem, &remedy);
+        }
+        let partitions = there.first().map_or(0, |(_, count)| *count);
         let (brokers, keys) = (&pipeline.output_cluster.brokers, ["state", "topic"]);
         match state_topic::unfit(cluster, brokers, &state.topic, partitions, ASK_MS) {
             Ok(None) => {}

@@ -21,7 +21,7 @@ use anyhow::{Context as _, bail};
 use millrace_flow::admission::AdmissionLimits;
 use millrace_flow::transactions::TransactionLimits;
 use millrace_kafka::cluster::{Cluster, create_command};
-use millrace_kafka::config::{ConsumerConfig, ProducerConfig};
+use millrace_kafka::config::{Assignor, ConsumerConfig, ProducerConfig};
 use millrace_kafka::consumer::{Consumer, SourceEvent};
 use millrace_kafka::delivery::{Delivery, DeliveryEvent};
 use millrace_kafka::mock::is_embedded;
@@ -106,6 +106,7 @@ pub async fn launch(
         wanted: want,
         path: path
             .with_reprocess(reprocess)
+            .with_sharding(config.sharding())
             .with_suspects(host.crumbs.suspects(&config.name))
             .with_state(config.state.as_ref().map(|state| state.topic.as_str().into())),
         workers: host.workers.clone(),
@@ -152,6 +153,7 @@ fn open_ends(
                 topic: state.topic.as_str().into(),
                 bytes_max: usize::try_from(state.bytes_max).unwrap_or(usize::MAX),
             }),
+            sharding: config.sharding(),
         };
         let transactions = Transactions::new(transactions, reports);
         let consumer = Consumer::start_with(consumer_config(config), sink, transactions.clone())?;
@@ -239,14 +241,14 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
             bail!("{problem}; {remedy}");
         }
         if let Some(state) = &asked.state {
-            // One topic: the rules of the configuration see to it.
-            let inputs = asked.inputs.values().flat_map(|input| &input.topics);
-            for partitions in inputs.map(|topic| partitions(&input, topic)) {
-                let (brokers, partitions) = (&asked.output_cluster.brokers, partitions?);
-                if let Some((problem, remedy)) = state_topic::unfit(&output, brokers, &state.topic, partitions, ASK_MS)?
-                {
-                    bail!("{problem}; {remedy}");
-                }
+            let counts: Vec<(&str, u32)> =
+                asked.consumed().map(|topic| Ok((topic, partitions(&input, topic)?))).collect::<anyhow::Result<_>>()?;
+            if let Some((_, (problem, remedy))) = state_topic::unequal(&counts) {
+                bail!("{problem}; {remedy}");
+            }
+            let (brokers, partitions) = (&asked.output_cluster.brokers, counts.first().map_or(0, |(_, count)| *count));
+            if let Some((problem, remedy)) = state_topic::unfit(&output, brokers, &state.topic, partitions, ASK_MS)? {
+                bail!("{problem}; {remedy}");
             }
         }
         anyhow::Ok(Surroundings { cluster_id: id, partitions: read, retention_ms })
@@ -315,6 +317,10 @@ fn consumer_config(config: &PipelineConfig) -> ConsumerConfig {
     let topics = config.consumed().map(str::to_owned).collect();
     let mut consumer = ConsumerConfig::new(config.cluster.clone(), &config.group, topics);
     consumer.start = config.start;
+    if config.sharding().is_together() {
+        // The only one that gives the partitions of one number of all topics to one member.
+        consumer.assignor = Assignor::Range;
+    }
     // What was given back before the pipeline began to read the topic is to be run too.
     consumer.from_oldest = config.reprocess.iter().map(|reprocess| reprocess.topic.clone()).collect();
     consumer

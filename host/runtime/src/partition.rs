@@ -27,6 +27,7 @@ mod refused;
 mod reprocessed;
 #[cfg(test)]
 mod sample;
+mod shard;
 mod state;
 mod suspects;
 mod timers;
@@ -36,6 +37,7 @@ mod versions;
 pub use dispatch::Batch;
 pub use drain::Until;
 pub use flow::Flow;
+pub use leaving::Cancelled;
 pub use outbox::Destination;
 pub use refused::{Refused, Unable};
 pub use reprocessed::ReprocessTopic;
@@ -45,25 +47,25 @@ use crate::job::{Finish, Finished, JobId, VersionId};
 use crate::metrics::PipelineMetrics;
 use millrace_flow::admission::{Admission, AdmissionLimits, AnswerEstimate, Head};
 use millrace_flow::failures::{FailureBreaker, FailureLimits, FailureNews, Gate, Purpose};
-use millrace_flow::lane::{LaneId, Lanes};
+use millrace_flow::lane::LaneId;
 use millrace_flow::ledger::{Admitted, Ledger};
-use millrace_flow::progress::{PluginDigest, Progress, ProgressBudget};
+use millrace_flow::progress::PluginDigest;
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
-use millrace_flow::state::{DueTimer, StateChanges, StateStore};
-use millrace_flow::transactions::{Gathering, TransactionLimits};
+use millrace_flow::shard::{Shard, Sharding};
+use millrace_flow::state::{DueTimer, StateChanges};
+use millrace_flow::transactions::TransactionLimits;
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::Unit;
 use millrace_platform::{Attempts, Restored, content_bytes_hint};
 use outbox::{Outboxes, UnitJobs};
 use pace::Pace;
 use rustc_hash::FxHashMap;
-use state::PartitionState;
+use shard::OwnedShard;
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 use suspects::Suspects;
-use transactions::Sealed;
 use versions::{PartitionVersions, RunningVersions};
 
 /// What a path holds to.
@@ -92,22 +94,17 @@ pub enum Order {
 /// its document. Measured on 2.5 kB events, rounded up.
 const BOOKKEEPING_BYTES: u64 = 4096;
 
-/// Everything about one owned partition.
+/// Everything about one owned partition that is its own; the rest belongs to its shard.
 pub struct Partition {
+    shard: Shard,
     ledger: Ledger,
-    lanes: Lanes<JobId>,
     versions: PartitionVersions,
-    /// What is kept of its keys, where the pipeline has state.
-    state: Option<PartitionState>,
     /// When another version began of which no event was admitted yet.
     swapped: Option<Instant>,
     /// Records that were polled and wait for room.
     backlog: VecDeque<Waiting>,
     /// Finished events whose delivery would enlarge the progress beyond its budget, by offset. Their lanes wait.
     held: BTreeMap<i64, (JobId, Vec<OutputRecord>)>,
-    /// In exactly-once: what waits for the next transaction, and the one that is under way.
-    gathering: Gathering<(JobId, Vec<OutputRecord>)>,
-    under_way: Option<Sealed>,
     /// Whether nothing of it is started any more: it leaves.
     leaving: bool,
     /// The offsets and timestamps of what was admitted, of which the oldest may be open.
@@ -133,6 +130,7 @@ struct Waiting {
 
 /// One event between admission and settlement, or one timer.
 struct OpenJob {
+    /// Where it came from; of a timer, the first partition of its shard.
     partition: TopicPartition,
     /// Its offset there. The record has another one where it came back through the reprocess topic; a timer has none.
     offset: i64,
@@ -185,6 +183,8 @@ pub struct RecordPath {
     answers: AnswerEstimate,
     /// Bytes of the records that wait in backlogs.
     backlog_bytes: u64,
+    sharding: Sharding,
+    shards: FxHashMap<Shard, OwnedShard>,
     partitions: FxHashMap<TopicPartition, Partition>,
     jobs: FxHashMap<JobId, OpenJob>,
     next_job: u64,
@@ -229,6 +229,8 @@ impl RecordPath {
             failure_news: Vec::new(),
             answers: AnswerEstimate::new(),
             backlog_bytes: 0,
+            sharding: Sharding::Apart,
+            shards: FxHashMap::default(),
             partitions: FxHashMap::default(),
             jobs: FxHashMap::default(),
             next_job: 0,
@@ -244,37 +246,6 @@ impl RecordPath {
             drain: None,
             metrics,
         }
-    }
-
-    /// Takes a partition over, from where its progress says, with the state that was kept with that.
-    pub fn assign(&mut self, partition: TopicPartition, progress: Progress, state: Option<Box<StateStore>>) {
-        let versions = self.versions.resume(&progress);
-        let budget = match self.transactions {
-            None => ProgressBudget::COMMIT_METADATA,
-            Some(_) => ProgressBudget::RECORD,
-        };
-        let ledger = Ledger::resume(progress, budget);
-        self.partitions.insert(
-            partition,
-            Partition {
-                ledger,
-                versions,
-                state: state.map(PartitionState::new),
-                swapped: None,
-                lanes: Lanes::new(),
-                backlog: VecDeque::new(),
-                held: BTreeMap::new(),
-                gathering: Gathering::default(),
-                under_way: None,
-                admitted: VecDeque::new(),
-                leaving: false,
-                full_since: None,
-                paused: false,
-                flipped: None,
-                last_progress: None,
-                uncommitted: false,
-            },
-        );
     }
 
     /// Holds to other limits from now on.
@@ -304,13 +275,13 @@ impl RecordPath {
     /// Admit: enters waiting records into ledger and lanes as far as there is room; those whose lane is free become
     /// ready.
     pub fn admit(&mut self, now: Instant) {
-        let Self {
-            partitions, admission, pace, failures, answers, backlog_bytes, jobs, next_job, ready, suspects, ..
-        } = self;
+        let Self { partitions, shards, admission, pace, failures, answers, backlog_bytes, jobs, next_job, .. } = self;
+        let (ready, suspects) = (&mut self.ready, &mut self.suspects);
         let (order, drain, reprocess, metrics) = (self.order, &self.drain, &self.reprocess, &self.metrics);
         let wall_ms = self.wall_ms;
         pace.look(now);
         for (name, partition) in pace.in_turn(partitions) {
+            let Some(shard) = shards.get_mut(&partition.shard) else { continue };
             while let Some(&Waiting { ref record, bytes, to_come }) = partition.backlog.front() {
                 if drain.as_ref().is_some_and(|until| !until.takes(name, record.offset)) {
                     break;
@@ -336,8 +307,8 @@ impl RecordPath {
                 partition.full_since = None;
                 *backlog_bytes = backlog_bytes.saturating_sub(bytes);
                 metrics.polled(bytes);
-                if let Some(state) = &mut partition.state {
-                    state.observe(record.timestamp_ms, wall_ms);
+                if let Some(state) = &mut shard.state {
+                    state.observe(&record, wall_ms);
                 }
                 if partition.ledger.admit(record.offset) == Admitted::AlreadySettled {
                     metrics.repeated_settled();
@@ -381,9 +352,7 @@ impl RecordPath {
                         changes: StateChanges::default(),
                     },
                 );
-                if let Some(id) = partition.lanes.enter(lane, id) {
-                    ready.push(id);
-                }
+                ready.extend(shard.lanes.enter(lane, id));
             }
         }
     }
@@ -461,7 +430,10 @@ impl RecordPath {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.released = true;
         }
-        self.ready.extend(partition.lanes.leave(lane));
+        if let Some(shard) = self.shard_of(id) {
+            let next = shard.lanes.leave(lane);
+            self.ready.extend(next);
+        }
         self.send(id, outputs, now);
     }
 

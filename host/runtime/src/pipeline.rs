@@ -3,6 +3,7 @@
 
 mod failing;
 mod leaving;
+mod pause;
 mod reports;
 mod state;
 mod transactions;
@@ -66,8 +67,9 @@ pub enum PipelineError {
     EventService(String),
     /// More partitions are ours than exactly-once bears.
     #[error(
-        "{owned} partitions are assigned to this host, and exactly-once bears {PARTITIONS_MAX} of a pipeline, each with a \
-         producer of its own: run more hosts of this group, or `delivery: at_least_once`"
+        "{owned} partitions are assigned to this host (of topics that share state, those of one number count once), and \
+         exactly-once bears {PARTITIONS_MAX} of a pipeline, each with a producer of its own: run more hosts of this group, or \
+         `delivery: at_least_once`"
     )]
     TooManyPartitions {
         /// How many.
@@ -178,6 +180,8 @@ struct State {
     retiring: Vec<(usize, VersionId)>,
     /// How far draining is.
     drain: Option<Drain>,
+    /// Since when all partitions are away, until it is known for how long.
+    pause: Option<pause::Pause>,
 }
 
 impl State {
@@ -219,6 +223,7 @@ impl Pipeline {
             asked_for: FxHashSet::default(),
             retiring: Vec::new(),
             drain: None,
+            pause: None,
         };
         self.on_drain(&mut state);
         loop {
@@ -277,6 +282,7 @@ impl Pipeline {
             self.commit(state, None);
             state.next_commit = now + self.tuning.commit_interval;
             self.look_after_versions(state);
+            self.look_at_pause(state, false);
             self.observe();
         }
         self.tell_failures(state);
@@ -389,10 +395,12 @@ impl Pipeline {
         match event {
             SourceEvent::Records(records) => {
                 failpoint::pass(Failpoint::Polled);
+                self.look_at_pause(state, true);
                 self.path.poll(records, Instant::now());
             }
             SourceEvent::Assigned(assignments) => self.on_assigned(assignments, state)?,
             SourceEvent::Revoked { partitions, done } => {
+                self.begin_pause(state);
                 self.path.stop_starting(Some(&partitions));
                 self.commit(state, Some(&partitions));
                 state.leaving.push(Leaving { partitions, until: Instant::now() + REVOKE_DRAIN, done: Some(done) });
@@ -422,6 +430,7 @@ impl Pipeline {
 
     fn on_assigned(&mut self, assignments: Vec<Assignment>, state: &mut State) -> Result<(), PipelineError> {
         self.see_off_at_once(&assignments, state);
+        Self::partitions_are_back(state, assignments.len());
         for Assignment { partition, progress, start, state } in assignments {
             let offset = progress.offset.unwrap_or(start);
             let progress = match progress.offset {

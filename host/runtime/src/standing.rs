@@ -138,6 +138,11 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// The `transactional.id` of whoever owns a partition.
+    pub fn transactional_id(&self, partition: &TopicPartition) -> String {
+        self.key(self.pipeline.sharding().shard_of(partition).place()).transactional_id()
+    }
+
     /// The oldest offset of a partition and the one after its newest.
     ///
     /// # Errors

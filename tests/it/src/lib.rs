@@ -201,9 +201,14 @@ impl Stage {
 
     /// Waits until the group has committed everything up to the end of the input, and nothing beyond.
     pub fn committed_to_the_end(&self, count: i64) -> anyhow::Result<()> {
+        self.committed_to_the_end_of(&self.enrichment.input, count)
+    }
+
+    /// The same of any topic that is read.
+    pub fn committed_to_the_end_of(&self, topic: &str, count: i64) -> anyhow::Result<()> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let progress = committed(&self.cluster, &self.enrichment.group, &self.enrichment.input)?;
+            let progress = committed(&self.cluster, &self.enrichment.group, topic)?;
             let sum: i64 = progress.values().filter_map(|progress| progress.offset).sum();
             ensure!(sum <= count, "{sum} is committed of {count}");
             if sum == count {

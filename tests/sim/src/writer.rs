@@ -5,7 +5,8 @@ use crate::input::{Output, Part};
 use crate::mutant::Mutant;
 use crate::network::{Answer, Message, Request, Session, TransactionalId, Verdict};
 use millrace_flow::progress_record::ProgressRecord;
-use millrace_flow::transactions::{Resolution, resolve};
+use millrace_flow::record::TopicPartition;
+use millrace_flow::transactions::{Resolution, ShardProgress, resolve};
 
 /// The results of one transaction, with the progress that counts them.
 #[derive(Clone, Debug)]
@@ -313,8 +314,13 @@ impl Writer {
         match self.mutant {
             Some(Mutant::CompareOffsets) => by(|record| Some(record.offset.unsigned_abs())),
             Some(Mutant::CompareSerials) => by(|record| record.progress().ok().map(|progress| progress.serial)),
-            _ => resolve(found, before, tried),
+            _ => resolve(&self.shard(found), &self.shard(before), &self.shard(tried)),
         }
+    }
+
+    /// Progress of the one partition that is owned.
+    fn shard(&self, record: &ProgressRecord) -> ShardProgress {
+        ShardProgress::from([(TopicPartition::new("in", 0), record.clone())])
     }
 
     fn produced(&mut self, next: usize) {

@@ -28,7 +28,8 @@ pub struct StateFull {
 }
 
 /// The state of one partition number of one pipeline. Owned by the loop of the pipeline, from the moment at which the
-/// partition is assigned until it is given up; then it is thrown away, committed or not.
+/// partition is assigned until it is given up; then it is thrown away, unless all of it is committed and the partition
+/// comes back.
 ///
 /// Its bytes are always the sum over all keys of the key, [`KEY_OVERHEAD_BYTES`](super::KEY_OVERHEAD_BYTES), and for each
 /// value and timer its name, its value and [`ENTRY_OVERHEAD_BYTES`](super::ENTRY_OVERHEAD_BYTES).
@@ -111,6 +112,13 @@ impl StateStore {
     /// store until its ticket ends.
     pub fn take_due(&mut self, event_time_ms: Option<u64>, wall_ms: u64, count: usize) -> Vec<DueTimer> {
         std::iter::from_fn(|| self.waiting.pop_due(event_time_ms, wall_ms)).take(count).collect()
+    }
+
+    /// Takes a timer back that was handed out and did not run: it is due again, unless it was cleared or moved meanwhile.
+    pub fn put_back(&mut self, timer: DueTimer) {
+        if self.keys.get(&timer.key).and_then(|kept| kept.timer(&timer.name, timer.clock)) == Some(timer.due_ms) {
+            self.waiting.insert(timer);
+        }
     }
 
     /// When [`StateStore::take_due`] has something to give because the wall clock moved on.

@@ -24,8 +24,8 @@ impl TimerClock {
     }
 }
 
-/// The event time of a partition: the greatest timestamp that Kafka has of its records seen so far, of all input topics
-/// together, and of canary events too, so that a quiet stream has one.
+/// The event time of a topic partition: the greatest timestamp that Kafka has of its records seen so far, of canary events
+/// too, so that a quiet stream has one. Where several topics share state, see [`ShardTime`](super::ShardTime).
 ///
 /// It is kept nowhere: after a restart it comes back with the records that follow. So a timer may fire later than it would
 /// have without a restart, and never earlier. A record from the future moves it to the wall clock and not beyond, so that

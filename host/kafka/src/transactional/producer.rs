@@ -7,7 +7,7 @@ use crate::delivery::{DeliveryError, OutputFailure, is_too_large, native_record}
 use crate::error::{KafkaError, is_fence};
 use crate::failpoint::{self, Failpoint};
 use crate::flush::flush;
-use millrace_flow::record::{OutputRecord, TopicPartition};
+use millrace_flow::record::OutputRecord;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// The producer of one partition. Whoever opens it next puts this one out of work.
+/// The producer of one shard. Whoever opens it next puts this one out of work.
 pub(super) struct TransactionalProducer {
     native: BaseProducer<Reports>,
     what: String,
@@ -56,19 +56,18 @@ pub(super) enum Attempt {
 }
 
 impl TransactionalProducer {
-    /// Becomes the producer of `partition`. The one before it is out of work for good, and what it had begun is either
-    /// committed or aborted by the time this returns.
+    /// Becomes the producer of this `transactional.id`. The one before it is out of work for good, and what it had begun is
+    /// either committed or aborted by the time this returns.
     ///
     /// # Errors
     /// See [`NotOpened`].
-    pub(super) fn open(config: &TransactionsConfig, partition: &TopicPartition) -> Result<Self, NotOpened> {
-        let id = config.key(partition).transactional_id();
+    pub(super) fn open(config: &TransactionsConfig, id: &str) -> Result<Self, NotOpened> {
         let what = format!("becoming the producer {id:?}");
         // A record that is not acknowledged in time fails its transaction, which is tried again: nothing is lost.
         let message_timeout = MessageTimeout::AfterMs(config.transaction_ms);
         let producer = ProducerConfig { message_timeout, linger_ms: LINGER_MS, ..config.producer.clone() };
         let mut client = producer.render().map_err(NotOpened::Failed)?;
-        client.set("transactional.id", &id).set("transaction.timeout.ms", config.transaction_ms.to_string());
+        client.set("transactional.id", id).set("transaction.timeout.ms", config.transaction_ms.to_string());
         let native: BaseProducer<Reports> = BaseProducer::from_config_and_context(&client, Reports::default())
             .map_err(|error| NotOpened::Failed(KafkaError::native(&what, &error)))?;
         native.init_transactions(config.call()).map_err(|error| match error.rdkafka_error_code() {
@@ -85,7 +84,7 @@ impl TransactionalProducer {
     }
 
     /// Writes `transaction` once. Blocks until it is known, or known to be unknown, what became of it.
-    pub(super) fn attempt(&self, transaction: &Transaction, progress: &OutputRecord) -> Attempt {
+    pub(super) fn attempt(&self, transaction: &Transaction, progress: &[OutputRecord]) -> Attempt {
         // Known beforehand: no transaction is spent on it.
         let too_large: Vec<_> = (0..).zip(&transaction.outputs).filter(|(_, output)| is_too_large(output)).collect();
         if !too_large.is_empty() {
@@ -102,9 +101,10 @@ impl TransactionalProducer {
         failpoint::pass(Failpoint::Begun);
         // The partition follows from the key, but for state.
         let outputs = transaction.outputs.iter().map(|output| (output, None));
-        let changes = transaction.changes.iter().map(|change| (change, Some(transaction.partition.partition)));
+        let changes = transaction.changes.iter().map(|change| (change, Some(transaction.shard.number())));
+        let progress = progress.iter().map(|record| (record, None));
         let mut unwritten = 0;
-        for (index, (output, partition)) in (0..).zip(outputs.chain(changes).chain([(progress, None)])) {
+        for (index, (output, partition)) in (0..).zip(outputs.chain(changes).chain(progress)) {
             if unwritten >= UNWRITTEN_BYTES_MAX {
                 if let Err(error) = flush(&self.native, self.patience) {
                     return self.abort(KafkaError::native(&self.what, &error));

@@ -1,4 +1,4 @@
-//! Restores the state of a partition: its partition of the changelog, from the oldest record to the last committed one,
+//! Restores the state of a shard: its partition of the changelog, from the oldest record to the last committed one,
 //! folded into a store. Only the owner does that, behind the fence: before it, the former owner may still write.
 
 use super::writer::Owner;
@@ -27,26 +27,26 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 impl Owner {
-    /// The state of the partition as it was committed last; none where the pipeline has no state, and half of it where the
-    /// partition was let go meanwhile.
+    /// The state of the shard as it was committed last; none where the pipeline has no state, and half of it where the
+    /// shard was let go meanwhile.
     ///
     /// # Errors
     /// The changelog cannot be read, has no such partition, or holds what a newer release or somebody else wrote.
-    pub(super) fn restore(&self) -> Result<Option<StateStore>, KafkaError> {
+    pub(super) fn restore(&self) -> Result<Option<Box<StateStore>>, KafkaError> {
         let Some(changelog) = &self.config.state else { return Ok(None) };
-        let failed = |error: Native| KafkaError::native(self.restoring(changelog), &error);
+        let failed = |error: Native| KafkaError::native(self.restoring_from(changelog), &error);
         // Up to the last stable offset: what is aborted is not there, and nothing of ours is open.
         let client = reading_to_the_end(self.config.cluster(), "millrace-state", Isolation::ReadCommitted)?;
         let client = client.map_err(failed)?;
-        let (topic, number) = (&*changelog.topic, self.partition.partition);
+        let (topic, number) = (&*changelog.topic, self.shard.number());
         let found = partitions(&client, topic)?.len();
         if usize::try_from(number).is_ok_and(|number| number >= found) {
             return Err(KafkaError::Other {
-                what: self.restoring(changelog),
+                what: self.restoring_from(changelog),
                 message: format!(
-                    "the topic {topic} has {found} partitions, and {} has more: keys have moved between partitions, and \
-                     their state has not. Begin with a new pipeline, or a new input topic that is written anew",
-                    self.partition.topic
+                    "the topic {topic} has {found} partitions, and those that are read have more: keys have moved between \
+                     partitions, and their state has not. Begin with a new pipeline, or a new input topic that is written \
+                     anew"
                 ),
             });
         }
@@ -58,11 +58,16 @@ impl Owner {
             client.assign(&list).map_err(failed)?;
             restore.read(&client, low)?;
         }
-        Ok(Some(restore.done()))
+        Ok(Some(Box::new(restore.done())))
     }
 
-    fn restoring(&self, changelog: &ChangelogConfig) -> String {
-        format!("restoring the state of {} from topic {:?}", self.partition, changelog.topic)
+    /// Tells how much is still to be read.
+    pub(super) fn restoring(&self, remaining: u64) {
+        self.report(DeliveryEvent::Restoring(Restoring { shard: self.shard.clone(), remaining }));
+    }
+
+    fn restoring_from(&self, changelog: &ChangelogConfig) -> String {
+        format!("restoring the state of {} from topic {:?}", self.shard, changelog.topic)
     }
 }
 
@@ -128,7 +133,7 @@ impl<'a> Restore<'a> {
     }
 
     fn what(&self) -> String {
-        self.owner.restoring(self.changelog)
+        self.owner.restoring_from(self.changelog)
     }
 
     fn tell(&mut self, next: i64) {
@@ -136,23 +141,18 @@ impl<'a> Restore<'a> {
         let remaining = u64::try_from(self.end - next).unwrap_or(0);
         if now.duration_since(self.told) >= TOLD_EVERY {
             self.told = now;
-            self.report(remaining);
+            self.owner.restoring(remaining);
         }
         if now.duration_since(self.logged) >= LOGGED_EVERY {
             self.logged = now;
-            tracing::info!(partition = %self.owner.partition, records = self.records, remaining, "state is being restored");
+            tracing::info!(shard = %self.owner.shard, records = self.records, remaining, "state is being restored");
         }
     }
 
-    fn report(&self, remaining: u64) {
-        let partition = self.owner.partition.clone();
-        self.owner.report(DeliveryEvent::Restoring(Restoring { partition, remaining }));
-    }
-
     fn done(self) -> StateStore {
-        self.report(0);
+        self.owner.restoring(0);
         tracing::info!(
-            partition = %self.owner.partition,
+            shard = %self.owner.shard,
             topic = %self.changelog.topic,
             records = self.records,
             keys = self.store.keys(),

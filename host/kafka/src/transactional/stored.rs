@@ -1,39 +1,39 @@
-//! Reads the progress that was written last for a partition: from the end of the progress topic backwards, because what
+//! Reads the progress that was written last for some partitions: from the end of the progress topic backwards, because what
 //! was written last lies there, however long the topic is.
 
 use super::TransactionsConfig;
 use crate::context::LogContext;
 use crate::error::KafkaError;
-use crate::reader::{ASK_TIMEOUT, Isolation, partitions, reading_to_the_end};
-use crate::watermarks::watermarks;
-use millrace_flow::progress_record::{ProgressKey, ProgressRecord};
+use crate::reader::{Isolation, partitions, reading_to_the_end};
+use crate::settled::settled_marks;
+use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::TopicPartition;
+use millrace_flow::transactions::ShardProgress;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as Native;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{Message as _, TopicPartitionList};
-use std::thread;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// How many offsets are read first; eight times as many each time that nothing is found among them.
 const TAIL_FIRST: i64 = 500;
 
-/// The pause between two looks whether the transactions of neighbours have ended.
-const STABLE_PAUSE: Duration = Duration::from_millis(20);
-
 /// How long reading may take before it is begun anew: longer than a transaction that nobody ends stays open.
 const READ_MAX: Duration = Duration::from_secs(60);
 
-/// The committed progress of a partition, if any was ever written. To be read by its owner, behind the fence: before it,
-/// the former owner may still write.
+/// The committed progress of these partitions, as far as any was ever written. To be read by their owner, behind the fence:
+/// before it, the former owner may still write.
 ///
 /// # Errors
 /// The topic does not exist or cannot be read in time, or what is there was written by a newer Millrace.
-pub(super) fn read(
+pub(super) fn read<'a>(
     config: &TransactionsConfig,
-    partition: &TopicPartition,
-) -> Result<Option<ProgressRecord>, KafkaError> {
-    let (topic, key) = (&*config.progress_topic, config.key(partition));
+    wanted: impl IntoIterator<Item = &'a TopicPartition>,
+) -> Result<ShardProgress, KafkaError> {
+    let topic = &*config.progress_topic;
+    let keys: Keys = wanted.into_iter().map(|partition| (config.key(partition).encode(), partition.clone())).collect();
     let failed = |error: Native| KafkaError::native(format!("reading progress topic {topic:?}"), &error);
     let open = |isolation| reading_to_the_end(config.cluster(), "millrace-progress", isolation)?.map_err(failed);
     let (client, uncommitted) = (open(Isolation::ReadCommitted)?, open(Isolation::ReadUncommitted)?);
@@ -42,100 +42,73 @@ pub(super) fn read(
         message: format!("not done within {} s", READ_MAX.as_secs()),
     };
     // Where a key lies is the partitioner's business, and changes when the topic gets more partitions.
-    let mut newest: Option<(u64, ProgressRecord)> = None;
+    let mut newest: BTreeMap<TopicPartition, (u64, ProgressRecord)> = BTreeMap::new();
     for number in partitions(&client, topic)? {
-        let (_, written) = watermarks(&uncommitted, topic, number, ASK_TIMEOUT).map_err(failed)?;
-        let (low, high) = settled_marks(&client, topic, number, written).map_err(failed)?.ok_or_else(late)?;
-        let (mut end, mut count) = (high, TAIL_FIRST);
-        while end > low {
+        // The open transaction of a neighbour would hide what our shard's last owner has committed.
+        let (low, high) = settled_marks(&client, &uncommitted, topic, number).map_err(failed)?.ok_or_else(late)?;
+        let (mut end, mut count, mut missing) = (high, TAIL_FIRST, keys.clone());
+        while end > low && !missing.is_empty() {
             let begin = (end - count).max(low);
-            let found = read_span(&client, topic, number, begin, end, &key).map_err(failed)?;
-            match found {
-                Span::Holds(value) => {
-                    let (serial, record) = decode(&value, partition)?;
-                    if newest.as_ref().is_none_or(|(before, _)| serial > *before) {
-                        newest = Some((serial, record));
-                    }
-                    break;
+            let span = read_span(&client, topic, number, begin..end, &missing).map_err(failed)?.ok_or_else(late)?;
+            for (key, value) in span {
+                let Some(partition) = missing.remove(&key) else { continue };
+                // The key's last record may be a tombstone: it was forgotten.
+                let Some(value) = value else { continue };
+                let found = decode(&value, &partition)?;
+                if newest.get(&partition).is_none_or(|(before, _)| found.0 > *before) {
+                    newest.insert(partition, found);
                 }
-                Span::Forgotten => break,
-                Span::Nothing => (end, count) = (begin, count * 8),
-                Span::NotInTime => return Err(late()),
             }
+            (end, count) = (begin, count * 8);
         }
     }
-    Ok(newest.map(|(_, record)| record))
+    Ok(newest.into_iter().map(|(partition, (_, record))| (partition, record)).collect())
 }
 
-/// The oldest offset and the end of a partition once all that was written below `written` is committed or aborted; none if
-/// that takes too long. Readers of committed records see nothing behind the first transaction that is open, so the open
-/// transaction of a neighbour would hide what our partition's last owner has committed: it is waited for.
-fn settled_marks(
-    client: &BaseConsumer<LogContext>,
-    topic: &str,
-    partition: i32,
-    written: i64,
-) -> Result<Option<(i64, i64)>, Native> {
-    let deadline = Instant::now() + READ_MAX;
-    while Instant::now() < deadline {
-        // For a reader of committed records, the end is the last stable offset.
-        let (low, stable) = watermarks(client, topic, partition, ASK_TIMEOUT)?;
-        if stable >= written {
-            return Ok(Some((low, stable)));
-        }
-        thread::park_timeout(STABLE_PAUSE);
-    }
-    Ok(None)
-}
+/// Whose records are looked for, by their key.
+type Keys = BTreeMap<String, TopicPartition>;
 
 fn decode(value: &[u8], partition: &TopicPartition) -> Result<(u64, ProgressRecord), KafkaError> {
     let decoded = ProgressRecord::decode(value).and_then(|record| Ok((record.progress()?.serial, record)));
     decoded.map_err(|source| KafkaError::Progress { partition: partition.clone(), source })
 }
 
-/// What was found in a span of offsets.
-enum Span {
-    /// The value of the key's last record.
-    Holds(Vec<u8>),
-    /// The key's last record is a tombstone.
-    Forgotten,
-    /// Nothing of the key.
-    Nothing,
-    /// It was not read to its end.
-    NotInTime,
-}
+/// The values of the last records of keys in a span of offsets; none of a tombstone.
+type Span = BTreeMap<String, Option<Vec<u8>>>;
 
-/// Reads a span to its end.
+/// Reads a span to its end. None: not in time.
 fn read_span(
     client: &BaseConsumer<LogContext>,
     topic: &str,
     partition: i32,
-    begin: i64,
-    end: i64,
-    key: &ProgressKey,
-) -> Result<Span, Native> {
-    let (key, deadline) = (key.encode(), Instant::now() + READ_MAX);
+    offsets: Range<i64>,
+    keys: &Keys,
+) -> Result<Option<Span>, Native> {
+    let deadline = Instant::now() + READ_MAX;
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, partition, Offset::Offset(begin))?;
+    list.add_partition_offset(topic, partition, Offset::Offset(offsets.start))?;
     client.assign(&list)?;
-    let mut span = Span::Nothing;
+    let mut span = Span::new();
     while Instant::now() < deadline {
         match client.poll(Duration::from_millis(100)) {
             None => {}
             Some(Ok(message)) => {
-                if message.offset() < end && message.key() == Some(key.as_bytes()) {
-                    span = message.payload().map_or(Span::Forgotten, |value| Span::Holds(value.to_vec()));
+                let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+                if let Some((key, _)) = key.and_then(|key| keys.get_key_value(key))
+                    && message.offset() < offsets.end
+                {
+                    span.insert(key.clone(), message.payload().map(<[u8]>::to_vec));
                 }
-                if message.offset() + 1 >= end {
-                    return Ok(span);
+                if message.offset() + 1 >= offsets.end {
+                    return Ok(Some(span));
                 }
             }
             // Control records take offsets and are never handed out.
-            Some(Err(Native::PartitionEOF(number))) if number == partition => return Ok(span),
+            Some(Err(Native::PartitionEOF(number))) if number == partition => return Ok(Some(span)),
             Some(Err(Native::PartitionEOF(_))) => {}
             Some(Err(error)) if error.rdkafka_error_code().is_some_and(crate::error::is_transport) => {}
             Some(Err(error)) => return Err(error),
         }
     }
-    Ok(Span::NotInTime)
+    Ok(None)
 }

@@ -2,6 +2,7 @@
 //! writer makes of errors, not that anything is exactly once: that cluster hides nothing that is aborted and fences
 //! nobody, which is judged on real brokers.
 
+mod comeback;
 mod injected;
 mod resolving;
 mod stay;

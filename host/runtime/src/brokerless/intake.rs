@@ -60,10 +60,10 @@ impl Intake {
         }
     }
 
-    /// Tells the group how far a partition is, for those who watch its lag.
-    pub fn submit(&self, progress: PartitionProgress) {
+    /// Tells the group how far partitions are, for those who watch their lag.
+    pub fn submit(&self, progress: Vec<PartitionProgress>) {
         match self {
-            Self::Kafka(consumer) => consumer.submit(vec![progress]),
+            Self::Kafka(consumer) => consumer.submit(progress),
             Self::Brokerless(_) => {}
         }
     }
@@ -76,10 +76,11 @@ impl Intake {
         }
     }
 
-    /// A partition that another producer took over is taken over anew after `rest`, if the group says that it is ours.
-    pub fn take_again(&self, partition: &TopicPartition, rest: Duration) {
+    /// Partitions of a shard that another producer took over are taken over anew after `rest`, if the group says that they
+    /// are ours.
+    pub fn take_again(&self, partitions: &[TopicPartition], rest: Duration) {
         match self {
-            Self::Kafka(consumer) => consumer.take_again(partition, rest),
+            Self::Kafka(consumer) => consumer.take_again(partitions, rest),
             Self::Brokerless(_) => {}
         }
     }

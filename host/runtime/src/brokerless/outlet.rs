@@ -4,9 +4,10 @@
 use super::position::{Position, Trail};
 use anyhow::Context as _;
 use millrace_flow::record::{OutputRecord, TopicPartition};
+use millrace_flow::shard::Shard;
 use millrace_kafka::delivery::{Delivery, DeliveryEvent, QueueFull, Unit};
 use millrace_kafka::error::KafkaError;
-use millrace_kafka::transactional::{NotOurs, Transaction, Transactions};
+use millrace_kafka::transactional::{Kept, NotOurs, Transaction, Transactions};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -26,7 +27,7 @@ const TAIL_BYTES: u64 = 64 << 10;
 pub enum Outlet {
     /// A producer.
     Kafka(Box<Delivery>),
-    /// Transactional producers, one for each owned partition.
+    /// Transactional producers, one for each owned shard.
     Transactions(Transactions),
     /// Files.
     Files(FileOutlet),
@@ -49,11 +50,18 @@ impl Outlet {
     /// Hands a transaction over. Never blocks.
     ///
     /// # Errors
-    /// Its partition is no longer ours.
+    /// Its shard is no longer ours.
     pub fn write(&self, transaction: Arc<Transaction>) -> Result<(), NotOurs> {
         match self {
             Self::Transactions(transactions) => transactions.deliver(transaction),
             Self::Kafka(_) | Self::Files(_) => Err(NotOurs),
+        }
+    }
+
+    /// The state of a shard that may come back.
+    pub fn keep(&self, shard: Shard, kept: Kept) {
+        if let Self::Transactions(transactions) = self {
+            transactions.keep(shard, kept);
         }
     }
 

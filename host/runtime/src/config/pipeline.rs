@@ -12,12 +12,14 @@ use super::quantity::{KIB, MIB, parse_time, show_size};
 use super::reader::{Section, key};
 use super::state;
 use super::tree::{Node, Value};
+use millrace_flow::shard::Sharding;
 use millrace_flow::transactions::TransactionLimits;
 use millrace_kafka::config::{ClusterConfig, Compression, StartPosition};
 use millrace_lookup::HttpGrant;
 use millrace_platform::{ERROR_EVENT_BYTES_LEAST, ReadScope, SchemaUri, SchemaVersion};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The largest record that an output takes where nothing else is said: what the platform's large topics take.
@@ -80,6 +82,15 @@ impl PipelineConfig {
     pub fn consumed(&self) -> impl Iterator<Item = &str> {
         let inputs = self.inputs.values().flat_map(|input| &input.topics).map(String::as_str);
         inputs.chain(self.reprocess.iter().map(|reprocess| reprocess.topic.as_str()))
+    }
+
+    /// Which partitions are owned together: with state, those of one number of all topics that are read.
+    pub fn sharding(&self) -> Sharding {
+        let topics: Vec<Arc<str>> = self.consumed().map(Arc::from).collect();
+        match &self.state {
+            Some(state) if topics.len() > 1 => Sharding::Together { topics, changelog: state.topic.as_str().into() },
+            _ => Sharding::Apart,
+        }
     }
 
     /// From one commit to the next.

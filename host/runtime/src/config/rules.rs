@@ -135,7 +135,7 @@ fn progress(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: 
     }
 }
 
-/// State is kept with exactly-once, by the partitions of one input topic, in a topic of its own.
+/// State is kept with exactly-once, in a topic of its own.
 fn state(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &PipelineConfig) {
     let Some(state) = &pipeline.state else { return };
     let mistake = |keys: &[&str], problem: String, remedy| section.pipeline_mistake(index, keys, problem, remedy);
@@ -143,19 +143,6 @@ fn state(section: &Section<'_>, config: &HostConfig, index: usize, pipeline: &Pi
         let problem = "state is kept in the transactions of exactly-once".to_owned();
         return mistake(&["stores"], problem, "add `delivery: exactly_once`, or use a plugin without state");
     };
-    let topics = pipeline.inputs.values().map(|input| input.topics.len()).sum::<usize>();
-    if topics > 1 {
-        let problem = format!(
-            "state belongs to a partition of the input topic, and this pipeline has {topics} input topics: a key's events \
-             would find the state of one of them only"
-        );
-        mistake(&["inputs"], problem, "read one topic; another pipeline can write several into one, keyed alike");
-    }
-    if pipeline.reprocess.is_some() {
-        let problem =
-            "events that come back through a topic of their own would not find the state of their keys".to_owned();
-        mistake(&["reprocess"], problem, "remove this section, or use a plugin without state");
-    }
     let topic = &state.topic;
     let keys = ["state", "topic"];
     if topic == progress_topic {

@@ -20,7 +20,7 @@ pub(super) fn read(section: &Section<'_>, pipeline: &str) -> Option<StateConfig>
     let stores: Vec<String> = stores.into_iter().map(|(name, ())| name).collect();
     let state = section.defaults(key("state", "How state is kept, where there are stores."), |section| {
         let topic_doc = "The topic that state is kept in, on the cluster that is written. Compacted, of this pipeline \
-                         alone, with as many partitions as the input topic.";
+                         alone, with as many partitions as each topic that is read.";
         let topic =
             section.parsed(key("topic", topic_doc), "name of a topic", topic_name).optional("millrace.<name>.state");
         let bytes_doc = "The most bytes of state of one partition, in memory. An event whose writes do not fit becomes \

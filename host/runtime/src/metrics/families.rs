@@ -144,6 +144,9 @@ families! {
         "Partitions let go because another host's producer took them over.");
     COMMIT_SECONDS = seconds("millrace_commit_seconds", PIPELINE,
         "From handing progress over to knowing that it is committed.");
+    REBALANCE_PAUSE = seconds("millrace_rebalance_pause_seconds", PIPELINE,
+        "Pipelines with state and several topics: from the moment at which the group takes all partitions away to the first \
+         event of those that came back; where none comes for a second, to the moment at which they were back.");
     STATE_BYTES = gauge("millrace_state_bytes", PARTITION,
         "Bytes of state of the partition, against `state.bytes`, as of the last look.");
     STATE_KEYS = gauge("millrace_state_keys", PARTITION, "Keys that have state, as of the last look.");

@@ -2,9 +2,10 @@
 
 use super::{HostMetrics, PipelineMetrics, families, signed};
 use millrace_flow::record::TopicPartition;
-use prometheus::{IntCounter, IntGaugeVec};
+use prometheus::{Histogram, IntCounter, IntGaugeVec};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// What became of a timer that fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub(super) struct StateMetrics {
     emitted: IntCounter,
     skipped: IntCounter,
     failed: IntCounter,
+    rebalance_pause: Histogram,
 }
 
 impl StateMetrics {
@@ -42,6 +44,7 @@ impl StateMetrics {
             emitted: fired("emitted"),
             skipped: fired("skipped"),
             failed: fired("failed"),
+            rebalance_pause: host.histogram(&families::REBALANCE_PAUSE, &[pipeline]),
         }
     }
 }
@@ -77,6 +80,11 @@ impl PipelineMetrics {
         let Some(gauge) = gauge else { return };
         gauge.with_label_values(&self.labels(partition)).set(value);
         self.state.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone());
+    }
+
+    /// All partitions were taken away, and those that came back stood still for so long.
+    pub fn rebalance_paused(&self, pause: Duration) {
+        self.state.rebalance_pause.observe(pause.as_secs_f64());
     }
 
     /// A timer fired.

@@ -149,7 +149,7 @@ pub fn apply(
 fn write_record(place: &Place<'_>, topic: &str, change: &Change, clock: &dyn Clock) -> anyhow::Result<()> {
     let key = place.key(&change.partition);
     let config = ProducerConfig::new(place.pipeline.output_cluster.clone());
-    let writer = ExclusiveWriter::open(&config, &key.transactional_id(), PATIENCE)?;
+    let writer = ExclusiveWriter::open(&config, &place.transactional_id(&change.partition), PATIENCE)?;
     // From here on nobody else can move it.
     unmoved(place, change)?;
     let record = OutputRecord {

@@ -1,6 +1,7 @@
 //! Draining: a pipeline takes events up to an offset of each partition and no further, finishes them, and keeps its
 //! partitions. Nobody else goes on with them, so what was not taken is still there when it goes on or another one begins.
 
+use super::shard::OwnedShard;
 use super::{Partition, RecordPath};
 use millrace_flow::record::TopicPartition;
 use serde::{Deserialize, Serialize};
@@ -34,12 +35,12 @@ impl Until {
     }
 
     /// Whether everything that is taken of this partition is settled.
-    fn is_reached(&self, name: &TopicPartition, partition: &Partition) -> bool {
+    fn is_reached(&self, name: &TopicPartition, partition: &Partition, shard: &OwnedShard) -> bool {
         let waits_beyond = |limit| partition.backlog.front().is_some_and(|waiting| waiting.record.offset >= limit);
         let all_taken = self.limit(name).is_none_or(|limit| partition.ledger.next() >= limit || waits_beyond(limit));
         // Timers have no offset, and none begins while this is waited for.
-        let nothing_runs = partition.ledger.open() == 0 && partition.lanes.running() == 0;
-        all_taken && nothing_runs && partition.gathering.is_idle()
+        let nothing_runs = partition.ledger.open() == 0 && shard.lanes.running() == 0;
+        all_taken && nothing_runs && shard.gathering.is_idle()
     }
 }
 
@@ -51,7 +52,10 @@ impl RecordPath {
 
     /// Whether it drains, and all that it still takes is settled.
     pub fn is_drained(&self) -> bool {
-        let reached = |until: &Until| self.partitions.iter().all(|(name, partition)| until.is_reached(name, partition));
+        let is_reached = |until: &Until, (name, partition): (&TopicPartition, &Partition)| {
+            self.shards.get(&partition.shard).is_none_or(|shard| until.is_reached(name, partition, shard))
+        };
+        let reached = |until: &Until| self.partitions.iter().all(|owned| is_reached(until, owned));
         self.drain.as_ref().is_some_and(reached)
     }
 

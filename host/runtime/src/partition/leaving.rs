@@ -1,11 +1,17 @@
 //! Partitions on their way out: what is given up, what is still sent, and that the books add up.
 
 use super::outbox::keep_known;
+use super::shard::OwnedShard;
 use super::{Destination, JobId, OpenJob, RecordPath, Waiting};
 use crate::job::VersionId;
 use millrace_flow::record::TopicPartition;
+use millrace_flow::shard::Shard;
 use millrace_kafka::delivery::Unit;
+use millrace_kafka::transactional::Kept;
 use rustc_hash::FxHashMap;
+
+/// Jobs that workers shall forget, by worker and version.
+pub type Cancelled = FxHashMap<(usize, VersionId), Vec<JobId>>;
 
 impl RecordPath {
     /// Gives up what has not been started of these partitions (all of them without `only`): the next owner runs it.
@@ -20,7 +26,7 @@ impl RecordPath {
             for Waiting { bytes, .. } in partition.backlog.drain(..) {
                 self.backlog_bytes = self.backlog_bytes.saturating_sub(bytes);
             }
-            dropped.extend(partition.lanes.clear());
+            dropped.extend(self.shards.get_mut(&partition.shard).into_iter().flat_map(|shard| shard.lanes.clear()));
         }
         dropped.extend(self.ready.extract_if(.., |id| leaves(&self.jobs, only, *id)));
         let retries: Vec<_> = self.retries.keys().copied().filter(|(_, id)| leaves(&self.jobs, only, *id)).collect();
@@ -33,22 +39,35 @@ impl RecordPath {
         }
     }
 
-    /// Lets partitions go, with everything that is still open in them. Returns the jobs that workers shall forget, by
-    /// worker and version.
-    pub fn revoke(&mut self, gone: &[TopicPartition]) -> FxHashMap<(usize, VersionId), Vec<JobId>> {
-        self.stop_starting(Some(gone));
-        let cancelled = self.forget(|job| gone.contains(&job.partition));
-        for partition in gone {
-            self.partitions.remove(partition);
-        }
+    /// Lets partitions go, with everything that is still open in them. Returns the jobs that workers shall forget.
+    pub fn revoke(&mut self, gone: &[TopicPartition]) -> Cancelled {
+        let cancelled = self.give_up(gone);
+        self.drop_shards(gone);
         self.outboxes.of(Destination::Kafka).keep(&self.jobs);
         self.outboxes.of(Destination::EventService).keep(&self.jobs);
         cancelled
     }
 
+    /// The same with partitions that may come back: returns the state of their shards too, where it is as it is committed.
+    pub fn hand_back(&mut self, gone: &[TopicPartition]) -> (Cancelled, Vec<(Shard, Kept)>) {
+        let cancelled = self.give_up(gone);
+        let mut kept = Vec::new();
+        for name in self.shards_of(gone) {
+            let state = self.shards.get_mut(&name).and_then(OwnedShard::take_state);
+            kept.extend(state.map(|state| (name, state)));
+        }
+        self.drop_shards(gone);
+        (cancelled, kept)
+    }
+
+    fn give_up(&mut self, gone: &[TopicPartition]) -> Cancelled {
+        self.stop_starting(Some(gone));
+        self.forget(|job| gone.contains(&job.partition))
+    }
+
     /// Gives up what is not finished of partitions that leave; what is finished goes out with their last transaction.
-    /// Returns the jobs that workers shall forget, by worker and version.
-    pub fn give_unfinished_up(&mut self, leaving: &[TopicPartition]) -> FxHashMap<(usize, VersionId), Vec<JobId>> {
+    /// Returns the jobs that workers shall forget.
+    pub fn give_unfinished_up(&mut self, leaving: &[TopicPartition]) -> Cancelled {
         for name in leaving {
             if let Some(partition) = self.partitions.get_mut(name) {
                 partition.held.clear();
@@ -57,12 +76,13 @@ impl RecordPath {
         self.forget(|job| !job.released && leaving.contains(&job.partition))
     }
 
-    fn forget(&mut self, which: impl Fn(&OpenJob) -> bool) -> FxHashMap<(usize, VersionId), Vec<JobId>> {
-        let mut cancelled: FxHashMap<(usize, VersionId), Vec<JobId>> = FxHashMap::default();
+    fn forget(&mut self, which: impl Fn(&OpenJob) -> bool) -> Cancelled {
+        let mut cancelled = Cancelled::default();
         let left: Vec<_> = self.jobs.extract_if(|_, job| which(job)).collect();
         for (id, job) in left {
             self.admission.release(job.reserved);
             self.count_given_up(&job);
+            self.note_given_up(&job);
             if let Some(worker) = job.worker {
                 cancelled.entry((worker, job.version)).or_default().push(id);
                 if let Some(load) = self.load.get_mut(worker) {
@@ -104,6 +124,18 @@ impl RecordPath {
         if let Some(job) = self.jobs.remove(&id) {
             self.admission.release(job.reserved);
             self.count_given_up(&job);
+            self.note_given_up(&job);
+        }
+    }
+
+    /// What a job that is given up leaves in the state of its shard: a timer that did not run is due again; what it had
+    /// changed will not be committed.
+    fn note_given_up(&mut self, job: &OpenJob) {
+        let partition = self.partitions.get(&job.partition);
+        let Some(shard) = partition.and_then(|partition| self.shards.get_mut(&partition.shard)) else { return };
+        shard.ahead |= !job.changes.is_empty();
+        if let (Some(state), Some(timer)) = (&mut shard.state, &job.timer) {
+            state.put_back(timer);
         }
     }
 }

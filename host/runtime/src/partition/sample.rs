@@ -6,6 +6,7 @@ use crate::partition::{Destination, Order, PathLimits, RecordPath};
 use millrace_flow::admission::AdmissionLimits;
 use millrace_flow::failures::FailureLimits;
 use millrace_flow::progress::Progress;
+use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_flow::state::{KeyState, StateChanges, StateStore};
 use millrace_flow::transactions::TransactionLimits;
@@ -87,6 +88,13 @@ pub(super) fn transact(path: &mut RecordPath, now: Instant) -> Option<Arc<Transa
     let transaction = path.seal(now, |_, _| None).pop()?;
     path.committed(&transaction, now).unwrap();
     Some(transaction)
+}
+
+/// The progress of a transaction of one partition.
+pub(super) fn progress(transaction: &Transaction) -> &ProgressRecord {
+    let mut moved = transaction.progress.values();
+    let (Some(only), None) = (moved.next(), moved.next()) else { panic!("{transaction:?}") };
+    only
 }
 
 pub(super) fn finished(id: u64, finish: Finish, answer_bytes: u64) -> Vec<Finished> {

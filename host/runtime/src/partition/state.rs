@@ -1,37 +1,57 @@
-//! The state of partitions on the path: an event gets that of its key when it is dispatched, and what it changed is made so
+//! The state of shards on the path: an event gets that of its key when it is dispatched, and what it changed is made so
 //! when it finishes, before its lane goes on. The rules are in `flow::state`.
 
 use super::refused::Unable;
 use super::{Ending, OpenJob, RecordPath};
 use crate::job::{Job, JobId, VersionId};
-use millrace_flow::record::OutputRecord;
-use millrace_flow::state::{DueTimer, EventTime, KeyState, StateChange, StateChanges, StateFull, StateStore};
+use millrace_flow::record::{OutputRecord, Record};
+use millrace_flow::state::{DueTimer, KeyState, ShardTime, StateChange, StateChanges, StateFull, StateStore};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// What is kept of the keys of one owned partition, and its time.
-pub(super) struct PartitionState {
+/// What is kept of the keys of one owned shard, and its time.
+pub(super) struct ShardState {
     pub(super) store: Box<StateStore>,
-    time: EventTime,
+    time: ShardTime,
 }
 
-impl PartitionState {
+impl ShardState {
     pub(super) fn new(store: Box<StateStore>) -> Self {
-        Self { store, time: EventTime::default() }
+        Self { store, time: ShardTime::default() }
     }
 
-    /// A record of the partition was taken in.
-    pub(super) fn observe(&mut self, timestamp_ms: i64, wall_ms: u64) {
-        self.time.observe(timestamp_ms, wall_ms);
+    /// Its time is that of these topics.
+    pub(super) fn read<'a>(&mut self, topics: impl Iterator<Item = &'a Arc<str>>, wall_ms: u64) {
+        topics.for_each(|topic| self.time.begin(topic, wall_ms));
+    }
+
+    /// A record of a partition was taken in.
+    pub(super) fn observe(&mut self, record: &Record, wall_ms: u64) {
+        self.time.observe(&record.source.topic, record.timestamp_ms, wall_ms);
+    }
+
+    /// Records of this topic wait for room.
+    pub(super) fn waits(&mut self, topic: &str, wall_ms: u64) {
+        self.time.waits(topic, wall_ms);
     }
 
     /// Takes the first timer that is due.
     pub(super) fn take_due(&mut self, wall_ms: u64) -> Option<DueTimer> {
-        self.store.take_due(self.time.at_ms(), wall_ms, 1).pop()
+        self.store.take_due(self.time.at_ms(wall_ms), wall_ms, 1).pop()
+    }
+
+    /// A timer that was taken did not run.
+    pub(super) fn put_back(&mut self, timer: &DueTimer) {
+        self.store.put_back(timer.clone());
+    }
+
+    /// What is kept.
+    pub(super) fn into_store(self) -> Box<StateStore> {
+        self.store
     }
 }
 
-/// A job whose changes the state of its partition has no room for. Nothing of it is kept; it is to finish once more, as
+/// A job whose changes the state of its shard has no room for. Nothing of it is kept; it is to finish once more, as
 /// failed.
 #[derive(Debug)]
 pub struct NoRoom {
@@ -77,9 +97,8 @@ impl RecordPath {
     }
 
     fn state_of(&self, open: &OpenJob) -> Opened {
-        let Some(state) = self.partitions.get(&open.partition).and_then(|partition| partition.state.as_ref()) else {
-            return Opened::State(None);
-        };
+        let shard = self.partitions.get(&open.partition).and_then(|partition| self.shards.get(&partition.shard));
+        let Some(state) = shard.and_then(|shard| shard.state.as_ref()) else { return Opened::State(None) };
         match &open.timer {
             None => Opened::State(open.record.key.as_ref().map(|key| Box::new(state.store.open(key)))),
             Some(timer) => {
@@ -91,11 +110,12 @@ impl RecordPath {
 
     /// A timer does not fire: nothing of it is left.
     fn pass_over(&mut self, id: JobId) {
-        let Some(job) = self.jobs.remove(&id) else { return };
-        self.admission.release(job.reserved);
-        if let Some(partition) = self.partitions.get_mut(&job.partition) {
-            self.ready.extend(partition.lanes.leave(job.lane));
-        }
+        let Some(job) = self.jobs.get(&id) else { return };
+        let (lane, reserved) = (job.lane, job.reserved);
+        let next = self.shard_of(id).and_then(|shard| shard.lanes.leave(lane));
+        self.ready.extend(next);
+        self.admission.release(reserved);
+        self.jobs.remove(&id);
     }
 
     /// Makes the changes of a job that ends like this, all or none, and keeps them for its transaction. Returns their bytes.
@@ -105,8 +125,9 @@ impl RecordPath {
     /// The state has no room for them.
     pub(super) fn keep(&mut self, id: JobId, changes: StateChanges, ending: &Ending) -> Result<u64, StateFull> {
         let Some(job) = self.jobs.get_mut(&id) else { return Ok(0) };
-        let partition = self.partitions.get_mut(&job.partition);
-        let Some(state) = partition.and_then(|partition| partition.state.as_mut()) else { return Ok(0) };
+        let partition = self.partitions.get(&job.partition);
+        let shard = partition.and_then(|partition| self.shards.get_mut(&partition.shard));
+        let Some(state) = shard.and_then(|shard| shard.state.as_mut()) else { return Ok(0) };
         let changes = match (ending, &job.timer) {
             (Ending::Failed(_), Some(timer)) => timer.spent(),
             _ => changes,
@@ -123,9 +144,9 @@ impl RecordPath {
 
     /// Writes down how much state there is.
     pub(super) fn observe_state(&self) {
-        for (name, partition) in &self.partitions {
-            if let Some(state) = &partition.state {
-                self.metrics.state(name, state.store.bytes(), state.store.keys());
+        for (name, shard) in &self.shards {
+            if let Some(state) = &shard.state {
+                self.metrics.state(name.place(), state.store.bytes(), state.store.keys());
             }
         }
     }

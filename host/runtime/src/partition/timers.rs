@@ -19,13 +19,19 @@ impl RecordPath {
         if self.changelog.is_none() || self.drain.is_some() || self.failures.gate(now) != Gate::Go {
             return;
         }
-        let Self { partitions, admission, answers, jobs, next_job, ready, order, .. } = self;
-        for (name, partition) in partitions.iter_mut().filter(|(_, partition)| !partition.leaving) {
+        let Self { partitions, shards, admission, answers, jobs, next_job, ready, order, .. } = self;
+        for (name, shard) in shards.iter_mut() {
+            let Some(state) = &mut shard.state else { continue };
+            let owned = || shard.partitions.iter().filter_map(|name| Some((name, partitions.get(name)?)));
+            // The first one stands for all of them.
+            let Some((first, partition)) = owned().next().filter(|(_, partition)| !partition.leaving) else { continue };
             let Some(version) = partition.versions.at(partition.ledger.next()) else { continue };
-            let Some(state) = &mut partition.state else { continue };
+            for (waiting, _) in owned().filter(|(_, partition)| !partition.backlog.is_empty()) {
+                state.waits(&waiting.topic, wall_ms);
+            }
             loop {
                 let reserved = BOOKKEEPING_BYTES + answers.bytes();
-                let alone = partition.ledger.open() == 0 && partition.lanes.running() == 0;
+                let alone = owned().all(|(_, partition)| partition.ledger.open() == 0) && shard.lanes.running() == 0;
                 if !admission.may_admit(reserved, if alone { Head::Oldest } else { Head::Later }) {
                     break;
                 }
@@ -37,9 +43,9 @@ impl RecordPath {
                 jobs.insert(
                     id,
                     OpenJob {
-                        partition: name.clone(),
+                        partition: first.clone(),
                         offset: -1,
-                        record: Arc::new(timer_record(name, &timer)),
+                        record: Arc::new(timer_record(name.place(), &timer)),
                         timer: Some(Arc::new(timer)),
                         version,
                         lane,
@@ -54,14 +60,14 @@ impl RecordPath {
                         changes: StateChanges::default(),
                     },
                 );
-                ready.extend(partition.lanes.enter(lane, id));
+                ready.extend(shard.lanes.enter(lane, id));
             }
         }
     }
 
     /// How long it is until the wall clock makes a timer due. Those that are due and have no room wait for that.
     pub fn next_timer(&self, wall_ms: u64) -> Option<Duration> {
-        let states = self.partitions.values().filter_map(|partition| partition.state.as_ref());
+        let states = self.shards.values().filter_map(|shard| shard.state.as_ref());
         let next = states.filter_map(|state| state.store.next_wall_ms()).filter(|due_ms| *due_ms > wall_ms).min()?;
         Some(Duration::from_millis(next - wall_ms))
     }

@@ -1,15 +1,17 @@
-//! Exactly-once: results of a partition gather, and leave with the progress that counts them, one transaction at a time.
+//! Exactly-once: results of a shard gather, and leave with the progress that counts them, one transaction at a time.
 //!
 //! Their offsets count as settled in the ledger when the transaction is sealed, because it holds the progress that says
 //! so; the events themselves settle when it is committed. A transaction that is aborted is written again unchanged, so the
-//! ledger never has to forget anything; a partition that is lost is forgotten as a whole.
+//! ledgers never have to forget anything; a shard that is lost is forgotten as a whole.
 
 use super::outbox::UnitJobs;
 use super::refused::{Unable, first_reasons};
-use super::{RecordPath, Refused, state};
+use super::shard::OwnedShard;
+use super::{Partition, RecordPath, Refused, state};
 use crate::job::JobId;
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::{OutputRecord, TopicPartition};
+use millrace_flow::transactions::ShardProgress;
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::delivery::{DeliveryError, OutputFailure};
 use millrace_kafka::transactional::Transaction;
@@ -34,18 +36,18 @@ pub(super) struct Sealed {
 #[derive(Debug)]
 pub struct Committed {
     /// Its progress, for the group.
-    pub copy: PartitionProgress,
+    pub copies: Vec<PartitionProgress>,
     /// How long it took.
     pub took: Duration,
 }
 
 impl RecordPath {
-    /// The results of a job wait for the next transaction of its partition.
+    /// The results of a job wait for the next transaction of its shard.
     pub(super) fn gather(&mut self, id: JobId, outputs: Vec<OutputRecord>) {
-        let Some(job) = self.jobs.get(&id) else { return };
-        if let Some(partition) = self.partitions.get_mut(&job.partition) {
-            let bytes = outputs.iter().map(OutputRecord::bytes).sum::<usize>() + state::bytes(&job.changes);
-            partition.gathering.put((id, outputs), bytes);
+        let changes = self.jobs.get(&id).map_or(0, |job| state::bytes(&job.changes));
+        if let Some(shard) = self.shard_of(id) {
+            let bytes = outputs.iter().map(OutputRecord::bytes).sum::<usize>() + changes;
+            shard.gathering.put((id, outputs), bytes);
         }
     }
 
@@ -57,15 +59,18 @@ impl RecordPath {
         leader_epoch: impl Fn(&TopicPartition, i64) -> Option<i32>,
     ) -> Vec<Arc<Transaction>> {
         let Some(limits) = self.transactions else { return Vec::new() };
+        let Self { shards, partitions, jobs: open, versions, changelog, .. } = self;
         let mut begun = Vec::new();
-        for (name, partition) in &mut self.partitions {
-            if !partition.gathering.is_due(&limits, now, partition.leaving) {
+        for (name, shard) in shards {
+            let leaves = |owned| partitions.get(owned).is_some_and(|partition: &Partition| partition.leaving);
+            if !shard.gathering.is_due(&limits, now, shard.partitions.iter().any(leaves)) {
                 continue;
             }
             let (mut outputs, mut changes, mut jobs) = (Vec::new(), Vec::new(), UnitJobs::new());
-            for (id, results) in partition.gathering.begin(now) {
+            for (id, results) in shard.gathering.begin(now) {
                 // Results of jobs that were given up were forgotten with them.
-                let Some(job) = self.jobs.get_mut(&id) else { continue };
+                let Some(job) = open.get_mut(&id) else { continue };
+                let Some(partition) = partitions.get_mut(&job.partition) else { continue };
                 match job.timer {
                     None => partition.ledger.settle(job.offset),
                     // It settles nothing, and its transaction must be told from the one before.
@@ -75,16 +80,21 @@ impl RecordPath {
                 jobs.push((id, results.len()));
                 outputs.extend(results);
             }
-            let Some(progress) = partition.ledger.progress() else {
-                partition.gathering.ended();
+            let mut progress = ShardProgress::new();
+            for owned in &shard.partitions {
+                let Some(partition) = partitions.get_mut(owned) else { continue };
+                let Some(moved) = partition.ledger.progress() else { continue };
+                let moved = partition.name_versions(moved, versions);
+                progress.insert(owned.clone(), ProgressRecord::of(&moved, leader_epoch(owned, moved.prefix)));
+            }
+            if progress.is_empty() {
+                shard.gathering.ended();
                 continue;
-            };
-            let progress = partition.name_versions(progress, &self.versions);
-            let progress = ProgressRecord::of(&progress, leader_epoch(name, progress.prefix));
-            let changes = self.changelog.as_ref().map(|topic| state::records(&changes, topic)).unwrap_or_default();
-            let transaction = Arc::new(Transaction { partition: name.clone(), outputs, changes, progress });
+            }
+            let changes = changelog.as_ref().map(|topic| state::records(&changes, topic)).unwrap_or_default();
+            let transaction = Arc::new(Transaction { shard: name.clone(), outputs, changes, progress });
             begun.push(Arc::clone(&transaction));
-            partition.under_way = Some(Sealed { transaction, jobs, instead: BTreeMap::new(), since: now });
+            shard.under_way = Some(Sealed { transaction, jobs, instead: BTreeMap::new(), since: now });
         }
         begun
     }
@@ -92,28 +102,28 @@ impl RecordPath {
     /// When the next transaction may begin that has something to write.
     pub fn next_seal(&self, now: Instant) -> Option<Instant> {
         let limits = self.transactions?;
-        let waiting = self.partitions.values().filter(|partition| partition.gathering.has_waiting());
-        waiting.filter_map(|partition| partition.gathering.due_at(&limits, now)).min()
+        let waiting = self.shards.values().filter(|shard| shard.gathering.has_waiting());
+        waiting.filter_map(|shard| shard.gathering.due_at(&limits, now)).min()
     }
 
     /// Settle, in exactly-once: this transaction is committed. None: it is not the one that is under way, but of an earlier
-    /// stay of its partition.
+    /// stay of its shard.
     pub fn committed(&mut self, transaction: &Arc<Transaction>, now: Instant) -> Option<Committed> {
-        let partition = self.partitions.get_mut(&transaction.partition)?;
-        let sealed = partition.under_way.take_if(|sealed| Arc::ptr_eq(&sealed.transaction, transaction))?;
-        partition.gathering.ended();
+        let shard = self.shards.get_mut(&transaction.shard)?;
+        let sealed = shard.under_way.take_if(|sealed| Arc::ptr_eq(&sealed.transaction, transaction))?;
+        shard.gathering.ended();
+        if shard.state.is_some() {
+            shard.committed.extend(transaction.progress.clone());
+        }
         for (id, _) in sealed.jobs {
             self.settle(id, now);
         }
         self.release_held(now);
-        let ProgressRecord { offset, leader_epoch, text } = &transaction.progress;
-        let metadata = if text.len() <= COPY_CHARS_MAX { text.clone() } else { String::new() };
-        let (partition, offset, leader_epoch) = (transaction.partition.clone(), *offset, *leader_epoch);
-        let copy = PartitionProgress { partition, offset, leader_epoch, metadata };
-        Some(Committed { copy, took: now.saturating_duration_since(sealed.since) })
+        let copies = transaction.progress.iter().map(|(partition, progress)| copy(partition, progress)).collect();
+        Some(Committed { copies, took: now.saturating_duration_since(sealed.since) })
     }
 
-    /// Whether this transaction is the one that is under way in its partition.
+    /// Whether this transaction is the one that is under way in its shard.
     pub fn is_under_way(&self, transaction: &Arc<Transaction>) -> bool {
         self.sealed(transaction).is_some()
     }
@@ -130,16 +140,15 @@ impl RecordPath {
 
     /// An error event takes the place of the outputs of a job in the transaction that is under way.
     pub(super) fn replace_in_transaction(&mut self, id: JobId, error_event: OutputRecord) {
-        let partition = self.jobs.get(&id).and_then(|job| self.partitions.get_mut(&job.partition));
-        if let Some(sealed) = partition.and_then(|partition| partition.under_way.as_mut()) {
+        if let Some(sealed) = self.shard_of(id).and_then(|shard| shard.under_way.as_mut()) {
             sealed.instead.insert(id, error_event);
         }
     }
 
     /// The transaction that was refused, with what takes the place of what nobody takes, and the same progress.
     pub fn seal_again(&mut self, refused: &Arc<Transaction>) -> Option<Arc<Transaction>> {
-        let partition = self.partitions.get_mut(&refused.partition)?;
-        let sealed = partition.under_way.as_mut().filter(|sealed| Arc::ptr_eq(&sealed.transaction, refused))?;
+        let shard = self.shards.get_mut(&refused.shard)?;
+        let sealed = shard.under_way.as_mut().filter(|sealed| Arc::ptr_eq(&sealed.transaction, refused))?;
         let (mut outputs, mut old) = (Vec::new(), refused.outputs.iter());
         for (id, count) in &mut sealed.jobs {
             let own = old.by_ref().take(*count);
@@ -152,19 +161,19 @@ impl RecordPath {
                 }
             }
         }
-        let (partition, changes) = (refused.partition.clone(), refused.changes.clone());
-        sealed.transaction = Arc::new(Transaction { partition, outputs, changes, progress: refused.progress.clone() });
+        sealed.transaction = Arc::new(Transaction { outputs, ..Transaction::clone(refused) });
         Some(Arc::clone(&sealed.transaction))
     }
 
     /// Whether nothing of these partitions is open, nor on its way into Kafka.
     pub fn has_left(&self, leaving: &[TopicPartition]) -> bool {
-        let partitions = leaving.iter().filter_map(|name| self.partitions.get(name));
-        self.open(Some(leaving)) == 0 && partitions.into_iter().all(|partition| partition.gathering.is_idle())
+        let shards = self.shards_of(leaving);
+        let is_idle = |name| self.shards.get(name).is_none_or(|shard: &OwnedShard| shard.gathering.is_idle());
+        self.open(Some(leaving)) == 0 && shards.iter().all(is_idle)
     }
 
     fn sealed(&self, transaction: &Arc<Transaction>) -> Option<&Sealed> {
-        let sealed = self.partitions.get(&transaction.partition)?.under_way.as_ref()?;
+        let sealed = self.shards.get(&transaction.shard)?.under_way.as_ref()?;
         Arc::ptr_eq(&sealed.transaction, transaction).then_some(sealed)
     }
 
@@ -172,6 +181,13 @@ impl RecordPath {
     pub fn is_exactly_once(&self) -> bool {
         self.transactions.is_some()
     }
+}
+
+/// The group's copy of progress.
+fn copy(partition: &TopicPartition, progress: &ProgressRecord) -> PartitionProgress {
+    let ProgressRecord { offset, leader_epoch, text } = progress;
+    let metadata = if text.len() <= COPY_CHARS_MAX { text.clone() } else { String::new() };
+    PartitionProgress { partition: partition.clone(), offset: *offset, leader_epoch: *leader_epoch, metadata }
 }
 
 #[cfg(test)]

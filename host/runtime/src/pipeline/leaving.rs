@@ -1,12 +1,11 @@
 //! How a pipeline ends, and how partitions leave it: what is in flight may finish for a while, what is finished goes out.
 
 use super::{LEAVE_MAX, Leaving, Pipeline, State};
-use crate::job::{JobId, VersionId};
+use crate::partition::Cancelled;
 use crate::worker::Message;
 use millrace_flow::record::TopicPartition;
 use millrace_kafka::consumer::{Assignment, SourceEvent};
 use millrace_kafka::delivery::DeliveryEvent;
-use rustc_hash::FxHashMap;
 use std::time::{Duration, Instant};
 
 /// How long the last transaction of a partition that leaves may take: with the second that events may still take, less than
@@ -67,7 +66,9 @@ impl Pipeline {
         for leaving in &mut state.leaving {
             leaving.partitions.retain(|partition| !back.contains(partition));
         }
-        self.drop_partitions(&back, state);
+        // What writes them now is of the second stay, so it is not released.
+        let cancelled = self.path.revoke(&back);
+        self.see_off(&back, cancelled, state);
         state.forget(&back);
     }
 
@@ -100,7 +101,10 @@ impl Pipeline {
                 return true;
             }
             self.commit(state, Some(&leaving.partitions));
-            self.drop_partitions(&leaving.partitions, state);
+            match (&leaving.done, self.path.is_together()) {
+                (Some(_), true) => self.hand_back(&leaving.partitions, state),
+                _ => self.drop_partitions(&leaving.partitions, state),
+            }
             // The consumer waits for this, then commits the progress and gives the partitions up.
             if let Some(done) = leaving.done.take() {
                 done.acknowledge();
@@ -111,14 +115,36 @@ impl Pipeline {
         state.leaving = leaving;
     }
 
+    /// Lets partitions go for good.
     pub(super) fn drop_partitions(&mut self, partitions: &[TopicPartition], state: &mut State) {
+        self.forget_state(partitions);
+        let cancelled = self.path.revoke(partitions);
+        self.delivery.release(partitions);
+        self.see_off(partitions, cancelled, state);
+    }
+
+    /// Lets partitions go that were taken away with all others, and will come back for the most part: their producers stay,
+    /// and their state where it is as it is committed, until the group says whose they are.
+    fn hand_back(&mut self, partitions: &[TopicPartition], state: &mut State) {
+        self.forget_state(partitions);
+        let (cancelled, kept) = self.path.hand_back(partitions);
+        for (shard, kept) in kept {
+            self.delivery.keep(shard, kept);
+        }
+        self.see_off(partitions, cancelled, state);
+    }
+
+    fn forget_state(&self, partitions: &[TopicPartition]) {
+        for shard in self.path.shards_of(partitions) {
+            self.spec.metrics.state_gone(shard.place());
+        }
+    }
+
+    fn see_off(&mut self, partitions: &[TopicPartition], cancelled: Cancelled, state: &mut State) {
         for partition in partitions {
             tracing::info!(pipeline = self.spec.name, %partition, "Partition let go.");
-            self.spec.metrics.state_gone(partition);
         }
-        let cancelled = self.path.revoke(partitions);
         self.cancel(cancelled);
-        self.delivery.release(partitions);
         for unit in state.refused.iter_mut().chain(&mut state.refused_by_service) {
             self.path.recall(unit);
         }
@@ -128,7 +154,7 @@ impl Pipeline {
         self.publish_status(state);
     }
 
-    fn cancel(&self, cancelled: FxHashMap<(usize, VersionId), Vec<JobId>>) {
+    fn cancel(&self, cancelled: Cancelled) {
         for ((worker, version), jobs) in cancelled {
             if let Some(inbox) = self.workers.get(worker) {
                 // A worker without room finishes the jobs, and the path ignores what came of them.

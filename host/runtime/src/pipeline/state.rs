@@ -27,8 +27,8 @@ impl Pipeline {
         Finished { id: job.id, finish, answer_bytes: 0, changes: StateChanges::default() }
     }
 
-    /// The state of a partition is on its way.
-    pub(super) fn on_restoring(&self, Restoring { partition, remaining }: &Restoring) {
-        self.spec.metrics.state_remaining(partition, *remaining);
+    /// The state of a shard is on its way.
+    pub(super) fn on_restoring(&self, Restoring { shard, remaining }: &Restoring) {
+        self.spec.metrics.state_remaining(shard.place(), *remaining);
     }
 }

@@ -7,7 +7,7 @@ use millrace_kafka::transactional::{NotOurs, PARTITIONS_MAX, Transaction, Transa
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a partition rests that another producer took over, before it is taken over once more where the group says that
+/// How long a shard rests that another producer took over, before it is taken over once more where the group says that
 /// it is ours. A host that was frozen learns within that time that it is not.
 const FENCED_REST: Duration = Duration::from_secs(5);
 
@@ -32,16 +32,16 @@ impl Pipeline {
             TransactionEvent::Committed(transaction) => {
                 if let Some(committed) = self.path.committed(&transaction, Instant::now()) {
                     self.spec.metrics.commit_took(committed.took);
-                    self.spec.metrics.committed(1);
+                    self.spec.metrics.committed(committed.copies.len());
                     failpoint::pass(Failpoint::Settled);
-                    self.consumer.submit(committed.copy);
+                    self.consumer.submit(committed.copies);
                 }
             }
             TransactionEvent::Aborted(transaction, error) => {
                 self.spec.metrics.transaction_aborted(transaction.outputs.len());
                 tracing::warn!(
                     pipeline = self.spec.name,
-                    partition = %transaction.partition,
+                    shard = %transaction.shard,
                     outputs = transaction.outputs.len(),
                     %error,
                     "A transaction was aborted; it is written again."
@@ -61,22 +61,26 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Another producer has the partition: nothing of it is ours any more. Where the group says otherwise, it is taken over
+    /// Another producer has the shard: nothing of it is ours any more. Where the group says otherwise, it is taken over
     /// anew after a rest, from what was written last.
     fn on_fenced(&mut self, transaction: &Arc<Transaction>, state: &mut State) {
         if !self.path.is_under_way(transaction) {
             return;
         }
-        let partition = transaction.partition.clone();
+        let partitions = self.path.partitions_of(&transaction.shard);
         self.spec.metrics.fenced();
-        tracing::warn!(pipeline = self.spec.name, %partition, "Another host has taken the partition over; it is let go.");
-        self.drop_partitions(std::slice::from_ref(&partition), state);
-        self.consumer.take_again(&partition, FENCED_REST);
+        tracing::warn!(
+            pipeline = self.spec.name,
+            ?partitions,
+            "Another host has taken these partitions over; they are let go."
+        );
+        self.drop_partitions(&partitions, state);
+        self.consumer.take_again(&partitions, FENCED_REST);
     }
 
-    /// Each owned partition has a producer of its own, so their number is bounded.
+    /// Each owned shard has a producer of its own, so their number is bounded.
     pub(super) fn look_at_partition_count(&self) -> Result<(), PipelineError> {
-        let owned = self.path.owned().len();
+        let owned = self.path.shards();
         if self.path.is_exactly_once() && owned > PARTITIONS_MAX {
             return Err(PipelineError::TooManyPartitions { owned });
         }

@@ -203,7 +203,11 @@ impl<'a> Session<'a> {
         events.sort_by(|(one, _), (other, _)| one.source.cmp(&other.source));
         let (failed, records): (Vec<FailedEvent>, Vec<OutputRecord>) = events.into_iter().unzip();
         if let Some(writer) = writer.filter(|_| !records.is_empty()) {
-            writer.write(&records).map_err(|error| match error {
+            // Where topics share state, a key's lies in the partition of the number in which its event lay.
+            let together = self.plan.pipeline.sharding().is_together();
+            let original = |index: usize| Some(failed.get(index)?.source.as_ref()?.partition.partition);
+            let written = writer.write_to(&records, |index| original(index).filter(|_| together));
+            written.map_err(|error| match error {
                 ExclusiveError::Overtaken { .. } => anyhow::anyhow!(
                     "another run for this pipeline has begun, and goes on where this one ends ({error})"
                 ),

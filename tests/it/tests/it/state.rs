@@ -1,5 +1,7 @@
 //! State and timers on a real broker: after kills, moves and restarts, state equals the fold of the inputs.
 
+mod joint;
+
 use anyhow::{Context as _, ensure};
 use millrace_bed::enrichment::ANY_SCHEMA;
 use millrace_bed::host::Host;
@@ -218,7 +220,7 @@ fn a_state_topic_that_does_not_fit_is_refused_in_a_sentence() -> anyhow::Result<
     };
     for (topic, says) in [
         ("state-refused.nowhere".to_owned(), "does not exist; create it: kafka-topics.sh"),
-        (create("three", 3, "compact")?, "has 3 partitions, and the input topic has 2"),
+        (create("three", 3, "compact")?, "has 3 partitions, and the topics that are read have 2"),
         (create("forgets", 2, "delete")?, "has `cleanup.policy=delete`"),
     ] {
         stage.enrichment.state = Some((vec!["counts"], topic));

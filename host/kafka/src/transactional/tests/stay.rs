@@ -5,12 +5,15 @@ use crate::consumer::{Assignment, CommittedProgress};
 use crate::delivery::DeliveryEvent;
 use crate::error::KafkaError;
 use crate::mock::{EmbeddedCluster, Refusal, Request};
+use crate::transactional::takeover::Arriving;
 use crate::transactional::writer::Owner;
-use crate::transactional::{Transaction, TransactionEvent, TransactionsConfig};
+use crate::transactional::{Order, Transaction, TransactionEvent, TransactionsConfig};
 use bytes::Bytes;
 use millrace_flow::progress::Progress;
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::{OutputRecord, TopicPartition};
+use millrace_flow::shard::Sharding;
+use millrace_flow::transactions::ShardProgress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -45,6 +48,7 @@ pub(super) fn bed(progress_partitions: u16) -> Bed {
         progress_topic: "progress".into(),
         transaction_ms: 6_000,
         state: None,
+        sharding: Sharding::Apart,
     };
     Bed { cluster, config }
 }
@@ -88,8 +92,9 @@ pub(super) fn transaction(serial: u64) -> Arc<Transaction> {
         value: Some(serial.to_string().into()),
         headers: Vec::new(),
     };
-    let progress = ProgressRecord::of(&progress(serial), None);
-    Arc::new(Transaction { partition: source(), outputs: vec![output], changes: Vec::new(), progress })
+    let progress = ShardProgress::from([(source(), ProgressRecord::of(&progress(serial), None))]);
+    let shard = Sharding::Apart.shard_of(&source());
+    Arc::new(Transaction { shard, outputs: vec![output], changes: Vec::new(), progress })
 }
 
 /// What an assignment says is settled.
@@ -100,7 +105,7 @@ pub(super) fn settled(assignment: &Assignment) -> Progress {
 /// The thread of an owned partition, from its takeover on.
 pub(super) struct Stay {
     runtime: Runtime,
-    inbox: SyncSender<Arc<Transaction>>,
+    inbox: SyncSender<Order>,
     reports: mpsc::Receiver<DeliveryEvent>,
     released: Arc<AtomicBool>,
 }
@@ -109,20 +114,20 @@ impl Stay {
     /// Takes the partition over.
     pub(super) fn begin(bed: &Bed, found: Assignment) -> Result<(Self, Assignment), KafkaError> {
         let (done, taken) = sync_channel(1);
-        let (inbox, transactions) = sync_channel(1);
+        let (inbox, orders) = sync_channel(1);
         let (sender, reports) = mpsc::channel(64);
         let released = Arc::new(AtomicBool::new(false));
-        let (config, partition) = (bed.config.clone(), found.partition.clone());
-        let owner = Owner { config, partition, reports: sender, released: released.clone() };
-        let wake = thread::current();
-        thread::spawn(move || owner.run(found, &done, &wake, &transactions));
-        let assignment = taken.recv_timeout(PATIENCE).expect("taken over in time")?;
+        let (config, shard) = (bed.config.clone(), bed.config.sharding.shard_of(&found.partition));
+        let owner = Owner { config, shard, reports: sender, released: released.clone() };
+        let arriving = Arriving { found: vec![found], kept: None, done, wake: thread::current() };
+        thread::spawn(move || owner.run(arriving, &orders));
+        let assignment = taken.recv_timeout(PATIENCE).expect("taken over in time")?.remove(0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         Ok((Self { runtime, inbox, reports, released }, assignment))
     }
 
     pub(super) fn deliver(&self, transaction: &Arc<Transaction>) {
-        self.inbox.try_send(Arc::clone(transaction)).unwrap();
+        self.inbox.try_send(Order::Write(Arc::clone(transaction))).unwrap();
     }
 
     /// The next report.

@@ -36,7 +36,7 @@ fn write(bed: &Bed, partition: i32, records: impl IntoIterator<Item = (String, O
 }
 
 fn read(bed: &Bed) -> Result<Option<ProgressRecord>, KafkaError> {
-    stored::read(&bed.config, &source())
+    Ok(stored::read(&bed.config, [&source()])?.remove(&source()))
 }
 
 /// What is read is the `serial`th write.

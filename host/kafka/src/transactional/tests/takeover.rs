@@ -127,7 +127,7 @@ fn partitions_that_come_together_are_taken_over_together() {
 
     transactions.release(&[source()]);
     assert!(matches!(transactions.deliver(transaction(2)), Err(NotOurs)), "no longer");
-    let there = stored::read(&bed.config, &other.partition).unwrap().unwrap();
+    let there = stored::read(&bed.config, [&other.partition]).unwrap().remove(&other.partition).unwrap();
     assert_eq!((there.offset, there.text.as_str()), (4, ""));
 }
 

@@ -1,7 +1,7 @@
 //! What becomes of the state of keys as their events come to an end.
 
 use crate::job::{Finish, Finished};
-use crate::partition::sample::{fail, jobs, keyed, path_with_state, skip, transact, wrote};
+use crate::partition::sample::{fail, jobs, keyed, path_with_state, progress, skip, transact, wrote};
 use bytes::Bytes;
 use millrace_flow::outcome::Failure;
 use millrace_flow::state::{KeyState, StateChanges, StateStore};
@@ -29,7 +29,7 @@ fn what_an_event_kept_is_seen_by_the_next_one_of_its_key_and_goes_with_its_trans
     assert_eq!(value(next[0].state.as_ref().unwrap()).as_deref(), Some(b"1".as_slice()));
     path.finish(wrote(next.remove(0), skip(), put("2")), now);
     let transaction = transact(&mut path, now).unwrap();
-    assert_eq!((transaction.changes.len(), transaction.progress.offset), (1, 1), "what changed twice is said once");
+    assert_eq!((transaction.changes.len(), progress(&transaction).offset), (1, 1), "what changed twice is said once");
     let mut restored = StateStore::new(1 << 20);
     let change = &transaction.changes[0];
     assert_eq!(&*change.topic, "log");
@@ -75,7 +75,7 @@ fn an_event_whose_changes_have_no_room_fails_and_the_others_go_on() {
     let next = jobs(&mut path).remove(0);
     path.finish(wrote(next, skip(), |_| {}), now);
     let transaction = transact(&mut path, now).unwrap();
-    assert_eq!((transaction.outputs.len(), transaction.changes.len(), transaction.progress.offset), (1, 1, 3));
+    assert_eq!((transaction.outputs.len(), transaction.changes.len(), progress(&transaction).offset), (1, 1, 3));
     assert_eq!(path.open(None), 0);
 }
 

@@ -3,7 +3,7 @@
 use crate::job::{Finish, Finished, Job};
 use crate::partition::RecordPath;
 use crate::partition::drain::Until;
-use crate::partition::sample::{fail, jobs, keyed, path_with_state, skip, transact, wrote};
+use crate::partition::sample::{fail, jobs, keyed, path_with_state, progress, skip, transact, wrote};
 use millrace_flow::outcome::Failure;
 use millrace_flow::record::TopicPartition;
 use millrace_flow::state::{KeyState, StateChanges, TimerClock};
@@ -51,8 +51,11 @@ fn a_timer_fires_once_and_its_transaction_says_that_it_is_gone() {
     assert_eq!((job.record.offset, job.record.key.as_deref()), (-1, Some(b"a".as_slice())));
     path.finish(wrote(job, skip(), |_| {}), now);
     let transaction = transact(&mut path, now).unwrap();
-    assert_eq!(transaction.progress.offset, 1, "it settles nothing");
-    assert!(transaction.progress.progress().unwrap().serial > 1, "and its transaction can be told from the one before");
+    assert_eq!(progress(&transaction).offset, 1, "it settles nothing");
+    assert!(
+        progress(&transaction).progress().unwrap().serial > 1,
+        "and its transaction can be told from the one before"
+    );
     assert!(transaction.changes.iter().all(|change| change.value.is_none()));
     assert_eq!((path.open(None), transact(&mut path, now)), (0, None));
 }

@@ -1,7 +1,7 @@
 //! Results on their way through transactions, without Kafka.
 
 use crate::job::{Finish, JobId};
-use crate::partition::sample::{finished, path, path_within, record};
+use crate::partition::sample::{finished, path, path_within, progress, record};
 use crate::partition::{PathLimits, RecordPath, Refused, Unable, Until};
 use millrace_flow::admission::AdmissionLimits;
 use millrace_flow::failures::FailureLimits;
@@ -70,8 +70,8 @@ fn here() -> TopicPartition {
 fn check(transaction: &Transaction, values: &[&str], prefix: i64) {
     let outputs: Vec<_> = transaction.outputs.iter().filter_map(|output| output.value.clone()).collect();
     assert_eq!(outputs, values);
-    assert_eq!((transaction.progress.offset, transaction.progress.leader_epoch), (prefix, Some(9)));
-    assert_eq!(transaction.progress.progress().unwrap().prefix, prefix);
+    assert_eq!((progress(transaction).offset, progress(transaction).leader_epoch), (prefix, Some(9)));
+    assert_eq!(progress(transaction).progress().unwrap().prefix, prefix);
 }
 
 fn too_large(index: u32) -> OutputFailure {
@@ -79,8 +79,8 @@ fn too_large(index: u32) -> OutputFailure {
 }
 
 #[test]
-fn results_wait_for_the_interval() {
-    let (mut path, now) = started(3);
+fn few_results_wait_for_a_quarter_of_the_interval() {
+    let ((mut path, now), wait) = (started(3), INTERVAL / 4);
     assert_eq!(path.next_seal(now), None, "nothing waits");
     emit(&mut path, 0, &["a"], now);
     assert_eq!(path.next_seal(now), Some(now));
@@ -89,11 +89,11 @@ fn results_wait_for_the_interval() {
     emit(&mut path, 1, &["b"], now);
     assert_eq!(path.next_seal(now), None, "one is under way");
     path.committed(&first, now).unwrap();
-    assert_eq!(path.next_seal(now), Some(now + INTERVAL));
-    let just_before = now + INTERVAL - Duration::from_millis(1);
+    assert_eq!(path.next_seal(now), Some(now + wait));
+    let just_before = now + wait - Duration::from_millis(1);
     assert!(seal(&mut path, just_before).is_empty());
     emit(&mut path, 2, &["c"], just_before);
-    check(&sealed(&mut path, now + INTERVAL), &["b", "c"], 3);
+    check(&sealed(&mut path, now + wait), &["b", "c"], 3);
 }
 
 #[test]
@@ -107,9 +107,9 @@ fn what_is_under_way_settles_when_it_is_committed() {
     assert_eq!((path.open(None), path.is_under_way(&first)), (2, true));
     let committed = path.committed(&first, later).unwrap();
     assert_eq!((committed.took, path.open(None), path.is_under_way(&first)), (INTERVAL * 10, 1, false));
-    let copy = committed.copy;
-    assert_eq!((copy.partition, copy.offset, copy.leader_epoch), (here(), 1, Some(9)));
-    assert_eq!(copy.metadata, first.progress.text);
+    let [copy] = committed.copies.as_slice() else { panic!("{committed:?}") };
+    assert_eq!((&copy.partition, copy.offset, copy.leader_epoch), (&here(), 1, Some(9)));
+    assert_eq!(copy.metadata, progress(&first).text);
     assert!(path.committed(&first, later).is_none(), "once");
     check(&sealed(&mut path, later), &["b"], 2);
 }
@@ -124,7 +124,7 @@ fn progress_counts_what_is_in_its_transaction_and_all_before_it() {
     path.committed(&first, now).unwrap();
     let second = sealed(&mut path, now + INTERVAL);
     check(&second, &["a"], 1);
-    let (first, second) = (first.progress.progress().unwrap(), second.progress.progress().unwrap());
+    let (first, second) = (progress(&first).progress().unwrap(), progress(&second).progress().unwrap());
     assert!(first.settled.contains(2) && second.settled.contains(2) && !second.settled.contains(3));
     assert_eq!((first.serial, second.serial), (1, 2));
 }
@@ -266,7 +266,7 @@ fn each_partition_has_a_transaction_of_its_own() {
     emit(&mut path, 0, &["a"], now);
     emit(&mut path, 1, &["b"], now);
     let mut begun = seal(&mut path, now);
-    begun.sort_by_key(|transaction| transaction.progress.offset);
+    begun.sort_by_key(|transaction| progress(transaction).offset);
     check(&begun[0], &["a"], 1);
     check(&begun[1], &["b"], 6);
     path.committed(&begun[1], now).unwrap();
@@ -278,8 +278,8 @@ fn progress_that_no_group_takes_is_left_out_of_the_copy() {
     let (mut path, now) = started(30_000);
     (0..30_000).filter(|offset| offset % 2 == 1).for_each(|id| skip(&mut path, id, now));
     let transaction = sealed(&mut path, now);
-    assert!(transaction.progress.text.len() > 4_096);
-    let copy = path.committed(&transaction, now).unwrap().copy;
+    assert!(progress(&transaction).text.len() > 4_096);
+    let copy = path.committed(&transaction, now).unwrap().copies.remove(0);
     assert_eq!((copy.offset, copy.metadata.as_str()), (0, ""));
 }
 
