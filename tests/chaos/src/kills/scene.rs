@@ -68,7 +68,8 @@ fn enrichment(kafka: &Kafka, api: &StandIn, folder: &Path) -> anyhow::Result<Enr
     enrichment.kafka_settings = format!("session.timeout.ms: \"{SESSION_MS}\", heartbeat.interval.ms: \"500\"");
     enrichment.cache_dir = folder.join("plugin-cache");
     enrichment.progress = "kills.progress".to_owned();
-    enrichment.limits = vec!["drain_deadline: 5 s".to_owned()];
+    // One transaction follows the other, so that faults hit one.
+    enrichment.limits = vec!["drain_deadline: 5 s".to_owned(), "commit_interval: 10 ms".to_owned()];
     Ok(enrichment)
 }
 
