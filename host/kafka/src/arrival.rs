@@ -6,6 +6,7 @@ use crate::consumer::{Assignment, SourceEvent};
 use crate::context::lock;
 use crate::error::KafkaError;
 use crate::poller::{Poller, Position};
+use crate::rebalance::copy;
 use crate::start::Starts;
 use crate::transactional::{Takeover, Transactions};
 use millrace_flow::record::TopicPartition;
@@ -83,14 +84,17 @@ impl Poller {
 
     /// Partitions that were taken over once more go on where their progress says.
     fn go_on_from(&mut self, taken: Vec<Assignment>) -> Result<(), KafkaError> {
-        for Assignment { partition, start, .. } in &taken {
+        let mut copies = Vec::new();
+        for Assignment { partition, start, progress, .. } in &taken {
             let moving = |error| KafkaError::native(format!("moving {partition} to {start}"), &error);
             let offset = Offset::Offset(*start);
             self.shared.client.seek(&partition.topic, partition.partition, offset, SEEK_TIMEOUT).map_err(moving)?;
             self.owned.insert(partition.clone(), Position { next: *start, epoch: None });
             self.board.own(partition, *start);
+            copies.push(copy(partition, *start, progress));
             lock(&self.shared.wishes.inner).paused.remove(partition);
         }
+        self.board.pin(copies);
         self.shared.wishes.changed.store(true, std::sync::atomic::Ordering::Release);
         self.hand_over();
         self.outbox.push(SourceEvent::Assigned(taken));

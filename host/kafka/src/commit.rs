@@ -9,6 +9,7 @@ use crate::delivery::DeliveryEvent;
 use crate::epochs::Epochs;
 use crate::error::{KafkaError, is_transport};
 use crate::raw::{self, Entry};
+use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::TopicPartition;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::{Client, ClientContext};
@@ -45,7 +46,18 @@ pub struct PartitionProgress {
     pub metadata: String,
 }
 
+/// The most characters of progress that a copy carries: what the broker takes, less some.
+const COPY_CHARS_MAX: usize = 4_000;
+
 impl PartitionProgress {
+    /// The group's copy of what a progress record says, in exactly-once. A text that is too long for a commit is left out,
+    /// since nobody counts on the copy.
+    pub fn copy_of(partition: TopicPartition, record: &ProgressRecord) -> Self {
+        let ProgressRecord { offset, leader_epoch, text } = record;
+        let metadata = if text.len() <= COPY_CHARS_MAX { text.clone() } else { String::new() };
+        Self { partition, offset: *offset, leader_epoch: *leader_epoch, metadata }
+    }
+
     /// Whether the two say the same of the same partition. The leader epoch is no part of it: a commit fills it in.
     pub fn is_of(&self, other: &Self) -> bool {
         (&self.partition, self.offset, &self.metadata) == (&other.partition, other.offset, &other.metadata)

@@ -2,13 +2,14 @@
 
 use crate::commit::PartitionProgress;
 use crate::config::StartPosition;
-use crate::consumer::{Acknowledgement, Assignment, SourceEvent};
+use crate::consumer::{Acknowledgement, Assignment, CommittedProgress, SourceEvent};
 use crate::context::{Rebalance, lock};
 use crate::error::KafkaError;
 use crate::pausing::Flow;
 use crate::poller::{Poller, Position};
 use crate::raw;
 use crate::start::{self, Starts};
+use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::TopicPartition;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{Consumer as _, RebalanceProtocol};
@@ -70,7 +71,9 @@ impl Poller {
             self.board.own(partition, *start);
             self.owned.insert(partition.clone(), Position { next: *start, epoch: None });
             let position = self.config.start_of(&partition.topic);
-            if progress.offset.is_none() && position != StartPosition::Earliest {
+            if self.transactions.is_some() {
+                pins.push(copy(partition, *start, progress));
+            } else if progress.offset.is_none() && position != StartPosition::Earliest {
                 pins.push(pin(partition, *start));
             }
         }
@@ -167,6 +170,13 @@ impl Poller {
 
 fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {
     raw::entries(list).into_iter().map(|entry| TopicPartition::new(entry.topic, entry.partition)).collect()
+}
+
+/// The group's copy of the progress with which a partition was taken over: whoever wrote that may have died before its own
+/// copy, and where nothing comes any more there would be no other.
+pub(crate) fn copy(partition: &TopicPartition, start: i64, progress: &CommittedProgress) -> PartitionProgress {
+    let record = ProgressRecord { offset: start, leader_epoch: None, text: progress.metadata.clone() };
+    PartitionProgress::copy_of(partition.clone(), &record)
 }
 
 /// The first position of a partition as progress: nothing above it is settled.

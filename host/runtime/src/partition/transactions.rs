@@ -19,10 +19,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The most characters of progress that the group's copy carries: what the broker takes, less some. A longer one is left
-/// out, since nobody counts on the copy.
-const COPY_CHARS_MAX: usize = 4_000;
-
 /// A transaction that is under way, with the jobs whose results it holds.
 pub(super) struct Sealed {
     transaction: Arc<Transaction>,
@@ -119,7 +115,11 @@ impl RecordPath {
             self.settle(id, now);
         }
         self.release_held(now);
-        let copies = transaction.progress.iter().map(|(partition, progress)| copy(partition, progress)).collect();
+        let copies = transaction
+            .progress
+            .iter()
+            .map(|(partition, record)| PartitionProgress::copy_of(partition.clone(), record))
+            .collect();
         Some(Committed { copies, took: now.saturating_duration_since(sealed.since) })
     }
 
@@ -181,13 +181,6 @@ impl RecordPath {
     pub fn is_exactly_once(&self) -> bool {
         self.transactions.is_some()
     }
-}
-
-/// The group's copy of progress.
-fn copy(partition: &TopicPartition, progress: &ProgressRecord) -> PartitionProgress {
-    let ProgressRecord { offset, leader_epoch, text } = progress;
-    let metadata = if text.len() <= COPY_CHARS_MAX { text.clone() } else { String::new() };
-    PartitionProgress { partition: partition.clone(), offset: *offset, leader_epoch: *leader_epoch, metadata }
 }
 
 #[cfg(test)]
