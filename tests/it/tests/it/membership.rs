@@ -8,7 +8,10 @@ use millrace_services::wait_until;
 use std::time::Duration;
 
 const PAGES: u64 = 300;
-const EVENTS: u64 = 6_000;
+/// Events come in three parts, each once hosts are there that are to be busy with it, however long that takes.
+const FIRST: u64 = 3_000;
+const SECOND: u64 = 6_000;
+const EVENTS: u64 = 7_500;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn feed(stage: &Stage, numbers: std::ops::Range<u64>) -> anyhow::Result<()> {
@@ -41,13 +44,14 @@ fn two_named_hosts(name: &str) -> anyhow::Result<(Stage, Host, Host)> {
     let mut stage = Stage::set_exactly_once(name, "page-content-change", 4, Duration::from_millis(100))?;
     stage.enrichment.call_slots = 1;
     stage.enrichment.kafka_settings = "session.timeout.ms: \"60000\"".to_owned();
-    feed(&stage, 0..EVENTS)?;
+    feed(&stage, 0..FIRST)?;
     stage.enrichment.instance_id = "host-1".to_owned();
     let first = stage.start()?;
     stage.enrichment.instance_id = "host-2".to_owned();
     let second = stage.start_beside("second")?;
     wait_for(&second, "half of the partitions for the second", |host| owns(host, 2.0))?;
     wait_for(&first, "half of the partitions for the first", |host| owns(host, 2.0))?;
+    feed(&stage, FIRST..SECOND)?;
     wait_for(&second, "events of the second", |host| has_settled(host, 200.0))?;
     Ok((stage, first, second))
 }
@@ -71,6 +75,7 @@ fn a_host_with_a_name_that_restarts_moves_no_partition() -> anyhow::Result<()> {
     assert_eq!(second.terminate()?, Some(0));
     let second = stage.start_beside("second-again")?;
     wait_for(&second, "the same half for the second", |host| owns(host, 2.0))?;
+    feed(&stage, SECOND..EVENTS)?;
     wait_for(&second, "events of the second", |host| has_settled(host, 200.0))?;
     assert_eq!(moves(&first), before, "nothing moved on the other host:\n{}", first.log());
     assert_eq!(moves(&second), (2, 0), "it was given its own at once:\n{}", second.log());
@@ -84,6 +89,7 @@ fn a_host_with_the_name_of_another_puts_it_out_once() -> anyhow::Result<()> {
     wait_for(&third, "the half of the second for the third", |host| owns(host, 2.0))?;
     let told = "another host has the same `instance_id`";
     wait_for(&second, "the second to stop", |host| Some(host.log().contains(told)))?;
+    feed(&stage, SECOND..EVENTS)?;
     wait_for(&third, "events of the third", |host| has_settled(host, 200.0))?;
     let (status, ready) = second.get("/readyz")?;
     assert!(status == 503 && ready.contains(told), "{status}: {ready}");
