@@ -7,7 +7,7 @@ const ABORTED: &str = "a transaction was aborted; it is written again";
 /// The outcome of a transaction was looked up.
 const RESOLVED: &str = "what became of a transaction is known";
 /// A host learned that it is no longer the owner.
-const FENCED: &str = "another producer took the partition over";
+const FENCED: &str = "another producer took the shard over";
 
 /// What happened how often.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

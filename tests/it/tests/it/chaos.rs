@@ -44,5 +44,6 @@ fn twenty_kills_of_hosts_and_brokers_leave_each_output_once() -> anyhow::Result<
         let breaches: Vec<String> = breaches.iter().take(20).map(ToString::to_string).collect();
         panic!("seed {SEED} (logs in {:?}):\n{}", report.kept, breaches.join("\n"));
     }
+    assert!(report.effects.fences > 0, "no former owner was ever stopped: {:?}", report.effects);
     Ok(())
 }
