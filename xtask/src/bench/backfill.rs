@@ -3,7 +3,6 @@
 
 use super::edges;
 use super::report::{self, Goal};
-use super::run::{Measured, percentile};
 use super::scenario::{API_LATENCY, Stage, page};
 use crate::progress;
 use millrace_bed::enrichment::Enrichment;
@@ -41,7 +40,7 @@ pub(super) fn run(latency_seconds: u64) -> anyhow::Result<()> {
         rates.push(measured.events_per_second);
         let named = stage.enrichment(&format!("live-{beside}-latency"), CALL_SLOTS)?;
         let latency = stage.latency_of(&named, &others(&stage, beside, "latency")?, latency_seconds)?;
-        p99s.push(p99(&latency));
+        p99s.push(latency.p99_ms());
     }
     let mut set = |key: &str, value: f64| figures.insert(format!("backfill_{key}"), json!(value));
     if let ([alone, beside, neighbour], [p99_alone, p99_beside, p99_neighbour]) = (rates.as_slice(), p99s.as_slice()) {
@@ -78,10 +77,6 @@ fn alone(stage: &Stage, figures: &mut Map<String, Value>) -> anyhow::Result<()> 
         figures.insert(format!("backfill_{key}"), json!(measured.events_per_second / expected));
     }
     Ok(())
-}
-
-fn p99(measured: &Measured) -> f64 {
-    percentile(&measured.latencies_ms, 0.99)
 }
 
 /// What runs beside the live pipeline: nothing, a backfill, or the same without being one.

@@ -2,7 +2,6 @@
 //! one after the other, on the same stage: how fast this machine is does not matter.
 
 use super::report::{self, Goal};
-use super::run::{Measured, percentile};
 use super::scenario::{API_LATENCY, Scenario, Stage, page};
 use crate::broker::{iso, now_ms, record};
 use crate::progress;
@@ -115,7 +114,7 @@ fn neighbour(stage: &Stage, seconds: u64, figures: &mut Map<String, Value>) -> a
         let measured = stage.run(name, &healthy, &others("rate")?, scenario.events)?;
         let latency = stage.latency(&format!("latency-{name}"), &others("latency")?, seconds)?;
         rates.push(measured.events_per_second);
-        p99s.push(p99(&latency));
+        p99s.push(latency.p99_ms());
     }
     let mut set = |key: &str, value: f64| figures.insert(key.to_owned(), json!(value));
     if let ([alone, beside], [p99_alone, p99_beside]) = (rates.as_slice(), p99s.as_slice()) {
@@ -127,10 +126,6 @@ fn neighbour(stage: &Stage, seconds: u64, figures: &mut Map<String, Value>) -> a
         set("neighbour_p99_ratio", p99_beside / p99_alone.max(1.0));
     }
     Ok(())
-}
-
-fn p99(measured: &Measured) -> f64 {
-    percentile(&measured.latencies_ms, 0.99)
 }
 
 /// A pipeline that spins with every event, with more input than it gets through.

@@ -86,6 +86,13 @@ fn measured(name: &str, pid: u32, looks: &[(Instant, u64, f64)]) -> anyhow::Resu
     })
 }
 
+impl Measured {
+    /// What 99 of 100 latencies are within, in milliseconds.
+    pub(crate) fn p99_ms(&self) -> f64 {
+        percentile(&self.latencies_ms, 0.99)
+    }
+}
+
 /// The value below which `share` of the values lie.
 pub(crate) fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();

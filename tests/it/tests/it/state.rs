@@ -86,9 +86,9 @@ fn check_counts(stage: &Stage, last: Host) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[test]
-fn killed_hosts_count_every_event_once() -> anyhow::Result<()> {
-    let stage = counter("state-killed", 2)?;
+/// Kills three hosts, one after the other, before all `events` are out; each but the first restores state. Returns the
+/// fourth.
+fn start_after_kills(stage: &Stage, events: u64) -> anyhow::Result<Host> {
     for round in 1..=3 {
         let host = stage.start()?;
         wait_for_settled(&host, 150.0)?;
@@ -96,9 +96,15 @@ fn killed_hosts_count_every_event_once() -> anyhow::Result<()> {
             assert!(host.log().contains("state restored"), "round {round}: {}", host.log_tail());
         }
         host.kill()?;
-        ensure!((stage.committed_outputs()?.len() as u64) < EVENTS, "kill {round} came too late");
+        ensure!((stage.committed_outputs()?.len() as u64) < events, "kill {round} came too late");
     }
-    let host = stage.start()?;
+    stage.start()
+}
+
+#[test]
+fn killed_hosts_count_every_event_once() -> anyhow::Result<()> {
+    let stage = counter("state-killed", 2)?;
+    let host = start_after_kills(&stage, EVENTS)?;
     check_counts(&stage, host)
 }
 

@@ -1,8 +1,8 @@
 //! State over several topics: one of two inputs and the way back of failed events is as good as the other.
 
-use super::{EVENTS, KEYS, TIME_MS, changelog, event, numbers, stage, wait_for_settled};
+use super::{EVENTS, KEYS, TIME_MS, changelog, event, numbers, stage, start_after_kills, wait_for_settled};
 use crate::command::millrace;
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use millrace_bed::host::Host;
 use millrace_flow::record::OutputRecord;
 use millrace_it::{Stage, header, json, kafka, wait_for_metrics};
@@ -77,16 +77,7 @@ fn check_counts(stage: &Stage, last: Host) -> anyhow::Result<()> {
 fn two_topics_share_the_state_of_their_keys_under_kills() -> anyhow::Result<()> {
     let stage = counter("joint-killed", 2)?;
     feed(&stage)?;
-    for round in 1..=3 {
-        let host = stage.start()?;
-        wait_for_settled(&host, 150.0)?;
-        if round > 1 {
-            assert!(host.log().contains("state restored"), "round {round}: {}", host.log_tail());
-        }
-        host.kill()?;
-        ensure!((stage.committed_outputs()?.len() as u64) < EVENTS, "kill {round} came too late");
-    }
-    let host = stage.start()?;
+    let host = start_after_kills(&stage, EVENTS)?;
     check_counts(&stage, host)
 }
 
