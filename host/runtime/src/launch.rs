@@ -217,9 +217,9 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
     let asking = tokio::task::spawn_blocking(move || {
         let input = Cluster::connect(&asked.cluster)?;
         let id = input.id(ASK_MS)?;
-        let (mut read, mut retention_ms) = (0, BTreeMap::new());
+        let (mut counts, mut retention_ms) = (Vec::new(), BTreeMap::new());
         for topic in asked.consumed() {
-            read += need(&input, &asked.cluster.brokers, topic, MESSAGE_BYTES)?;
+            counts.push((topic, need(&input, &asked.cluster.brokers, topic, MESSAGE_BYTES)?));
             if !is_embedded(&id)
                 && let Some(kept_ms) = input.topic_settings(topic, ASK_MS)?.and_then(|settings| retention(&settings))
             {
@@ -241,8 +241,6 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
             bail!("{problem}; {remedy}");
         }
         if let Some(state) = &asked.state {
-            let counts: Vec<(&str, u32)> =
-                asked.consumed().map(|topic| Ok((topic, partitions(&input, topic)?))).collect::<anyhow::Result<_>>()?;
             if let Some((_, (problem, remedy))) = state_topic::unequal(&counts) {
                 bail!("{problem}; {remedy}");
             }
@@ -251,18 +249,14 @@ async fn look_around(host: &Arc<Host>, config: &PipelineConfig) -> anyhow::Resul
                 bail!("{problem}; {remedy}");
             }
         }
-        anyhow::Ok(Surroundings { cluster_id: id, partitions: read, retention_ms })
+        let partitions = counts.iter().map(|(_, count)| usize::try_from(*count).unwrap_or(usize::MAX)).sum();
+        anyhow::Ok(Surroundings { cluster_id: id, partitions, retention_ms })
     });
     let found = asking.await.context("looking at the cluster ended in a fault")??;
     if is_embedded(&found.cluster_id) && !host.allow_embedded_broker {
         bail!("this is the demo's embedded broker, which keeps no promise; an ordinary run needs a real Kafka");
     }
     Ok(found)
-}
-
-/// How many partitions a topic has that is there.
-fn partitions(cluster: &Cluster, topic: &str) -> anyhow::Result<u32> {
-    Ok(cluster.topic(topic, ASK_MS)?.map_or(0, |found| found.partitions))
 }
 
 /// How long a topic keeps records, in milliseconds. None: for ever, or as long as nothing newer has the same key.
@@ -274,9 +268,9 @@ fn retention(settings: &BTreeMap<String, String>) -> Option<i64> {
 
 /// How many partitions a topic has. One that is missing is named, with the command that creates it; the host never makes
 /// one.
-fn need(cluster: &Cluster, brokers: &str, topic: &str, bytes_max: u64) -> anyhow::Result<usize> {
+fn need(cluster: &Cluster, brokers: &str, topic: &str, bytes_max: u64) -> anyhow::Result<u32> {
     match cluster.topic(topic, ASK_MS)? {
-        Some(found) => Ok(usize::try_from(found.partitions).unwrap_or(usize::MAX)),
+        Some(found) => Ok(found.partitions),
         None => bail!("topic {topic} does not exist; create it with: {}", create_command(brokers, topic, 1, bytes_max)),
     }
 }
