@@ -189,7 +189,7 @@ impl ProgressBudget {
     }
 
     /// The longest text, in characters.
-    pub fn chars(self) -> usize {
+    pub const fn chars(self) -> usize {
         self.chars
     }
 

@@ -4,8 +4,9 @@
 //! - key: `<pipeline>/<id of the input cluster>/<topic>/<partition>`
 //! - value: `1 <offset> <leader epoch, or -> <progress text, or ->`
 
-use crate::progress::{Progress, ProgressError};
+use crate::progress::{Progress, ProgressBudget, ProgressError, VERSIONS_CHARS_MAX};
 use crate::record::TopicPartition;
+use crate::sparse_set::SparseSet;
 
 /// The version of the value.
 const VERSION: u64 = 1;
@@ -86,6 +87,19 @@ impl ProgressRecord {
         read().filter(|record| record.encode() == text).ok_or(ProgressError::Garbage)
     }
 
+    /// The text as it fits into commit metadata, for a copy in the group. Where it is too long for that, the copy leaves out
+    /// what is settled above the prefix: who goes on from it repeats that. Its serial still says which of record and copy is
+    /// the newer one.
+    pub fn copied_text(&self) -> String {
+        const CHARS_MAX: usize = ProgressBudget::COMMIT_METADATA.chars() + VERSIONS_CHARS_MAX;
+        match self.progress() {
+            Ok(progress) if self.text.len() > CHARS_MAX => {
+                Progress { settled: SparseSet::default(), ..progress }.encode()
+            }
+            _ => self.text.clone(),
+        }
+    }
+
     /// Whether the two count the same events as settled, in the same write. The leader epoch is no part of that.
     pub fn says_the_same(&self, other: &Self) -> bool {
         (self.offset, &self.text) == (other.offset, &other.text)
@@ -103,6 +117,7 @@ impl ProgressRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boundaries::Boundaries;
 
     fn record(offset: i64, leader_epoch: Option<i32>, text: &str) -> ProgressRecord {
         ProgressRecord { offset, leader_epoch, text: text.to_owned() }
@@ -134,6 +149,21 @@ mod tests {
         let progress = Progress { serial: 7, ..Progress::at(12) };
         assert_eq!(ProgressRecord::of(&progress, None).progress(), Ok(progress));
         assert!(record(13, None, "1.12.7.").progress().is_err());
+    }
+
+    #[test]
+    fn a_copy_that_would_be_too_long_says_no_less_than_serial_and_versions() {
+        // As scattered as can be, so that many bytes are needed.
+        let scattered = (101..60_000).filter(|offset| offset % 7 < 3 && offset % 11 < 5);
+        let settled =
+            scattered.fold(SparseSet::default(), |settled, offset| settled.with(100, offset).unwrap_or(settled));
+        let progress = Progress { prefix: 100, serial: 9, settled, versions: Some(Boundaries::new([7; 32])) };
+        let record = ProgressRecord::of(&progress, None);
+        assert!(record.text.len() > 4_096, "{}", record.text.len());
+        let copy = Progress::decode(100, &record.copied_text()).unwrap();
+        assert_eq!(copy, Progress { settled: SparseSet::default(), ..progress });
+        let short = ProgressRecord::of(&copy, None);
+        assert_eq!(short.copied_text(), short.text);
     }
 
     #[test]

@@ -46,16 +46,11 @@ pub struct PartitionProgress {
     pub metadata: String,
 }
 
-/// The most characters of progress that a copy carries: what the broker takes, less some.
-const COPY_CHARS_MAX: usize = 4_000;
-
 impl PartitionProgress {
-    /// The group's copy of what a progress record says, in exactly-once. A text that is too long for a commit is left out,
-    /// since nobody counts on the copy.
+    /// The group's copy of what a progress record says, in exactly-once: see [`ProgressRecord::copied_text`].
     pub fn copy_of(partition: TopicPartition, record: &ProgressRecord) -> Self {
-        let ProgressRecord { offset, leader_epoch, text } = record;
-        let metadata = if text.len() <= COPY_CHARS_MAX { text.clone() } else { String::new() };
-        Self { partition, offset: *offset, leader_epoch: *leader_epoch, metadata }
+        let ProgressRecord { offset, leader_epoch, .. } = record;
+        Self { partition, offset: *offset, leader_epoch: *leader_epoch, metadata: record.copied_text() }
     }
 
     /// Whether the two say the same of the same partition. The leader epoch is no part of it: a commit fills it in.

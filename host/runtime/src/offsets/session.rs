@@ -7,7 +7,6 @@ use crate::audit::window::Point;
 use crate::standing::{Place, Standing, Truth};
 use anyhow::{Context as _, bail, ensure};
 use millrace_flow::clock::Clock;
-use millrace_flow::progress::{Progress, ProgressBudget, VERSIONS_CHARS_MAX};
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::{OutputRecord, TopicPartition};
 use millrace_kafka::commit::PartitionProgress;
@@ -137,7 +136,7 @@ pub fn apply(
             partition: change.partition.clone(),
             offset: change.after.prefix,
             leader_epoch: None,
-            metadata: commit_metadata(&change.after),
+            metadata: ProgressRecord::of(&change.after, None).copied_text(),
         };
         group.commit(&[progress]).map_err(|error| refused(place, change, error))?;
         done(change);
@@ -179,13 +178,6 @@ fn unmoved(place: &Place<'_>, change: &Change) -> anyhow::Result<()> {
         change.partition
     );
     Ok(())
-}
-
-/// The text as commit metadata; where it is too long for that, which only a record's can be, the offset alone is a copy.
-fn commit_metadata(progress: &Progress) -> String {
-    let text = progress.encode();
-    let fits = text.len() <= ProgressBudget::COMMIT_METADATA.chars() + VERSIONS_CHARS_MAX;
-    if fits { text } else { String::new() }
 }
 
 fn refused(place: &Place<'_>, change: &Change, error: GroupCommitError) -> anyhow::Error {
