@@ -29,6 +29,7 @@ pub mod writer;
 mod arrival;
 mod batch;
 mod context;
+mod eof;
 mod epochs;
 mod flight;
 mod flush;

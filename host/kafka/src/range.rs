@@ -5,6 +5,7 @@
 use crate::batch::{Names, copy_record};
 use crate::config::ClusterConfig;
 use crate::context::LogContext;
+use crate::eof::{self, EarlyEnds};
 use crate::error::KafkaError;
 use crate::raw;
 use crate::reader::{ASK_TIMEOUT, Isolation, partitions, reading_to_the_end};
@@ -36,6 +37,7 @@ pub struct RangeReader {
     names: Names,
     /// The partitions that are not read to their end.
     left: BTreeMap<i32, Span>,
+    early: EarlyEnds,
     offsets: u64,
     passed: u64,
 }
@@ -97,7 +99,8 @@ impl RangeReader {
         }
         client.assign(&list).map_err(opening)?;
         let offsets = left.values().map(|span| span.end.abs_diff(span.next)).sum();
-        Ok(Self { client, topic: topic.to_owned(), names: Names::default(), left, offsets, passed: 0 })
+        let (topic, names, early) = (topic.to_owned(), Names::default(), EarlyEnds::default());
+        Ok(Self { client, topic, names, left, early, offsets, passed: 0 })
     }
 
     /// How many offsets the range has, and how many of them were passed: for showing how far it is.
@@ -119,8 +122,11 @@ impl RangeReader {
                         return Ok(Step::Record(record));
                     }
                 }
-                // Control records take offsets and are never handed out, so the end is also where librdkafka says it is.
-                Some(Err(Native::PartitionEOF(partition))) => self.end(partition),
+                Some(Err(Native::PartitionEOF(partition))) => match self.ends(partition) {
+                    Ok(()) => {}
+                    Err(error) if error.is_transient() => return Ok(Step::Nothing),
+                    Err(error) => return Err(error),
+                },
                 Some(Err(error)) => {
                     let error = KafkaError::native(format!("reading topic {:?}", self.topic), &error);
                     return if error.is_transient() { Ok(Step::Nothing) } else { Err(error) };
@@ -143,10 +149,14 @@ impl RangeReader {
         is_within
     }
 
-    fn end(&mut self, partition: i32) {
-        if let Some(span) = self.left.remove(&partition) {
-            self.passed += span.end.abs_diff(span.next);
+    /// librdkafka says that a partition ends.
+    fn ends(&mut self, partition: i32) -> Result<(), KafkaError> {
+        let Some(Span { next, end }) = self.left.get(&partition).copied() else { return Ok(()) };
+        if self.early.is_real(&self.client, eof::Span { topic: &self.topic, partition, begin: next, end })? {
+            self.left.remove(&partition);
+            self.passed += end.abs_diff(next);
         }
+        Ok(())
     }
 }
 

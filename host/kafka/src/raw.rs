@@ -73,6 +73,21 @@ pub(crate) fn leader_epoch(message: &BorrowedMessage<'_>) -> Option<i32> {
     (epoch >= 0).then_some(epoch)
 }
 
+/// The partition in which a producer with the partitioner `murmur2_random` puts a key, of so many.
+#[expect(unsafe_code, reason = "the safe binding lacks the call")]
+pub(crate) fn partition_of(key: &[u8], partitions: i32) -> i32 {
+    if key.is_empty() || partitions < 1 {
+        return 0;
+    }
+    let nothing = std::ptr::null_mut();
+    // SAFETY: with a key that is there, this partitioner looks at its bytes and the count alone; both are valid, and the
+    // count divides.
+    unsafe {
+        let key_ptr = key.as_ptr().cast::<c_void>();
+        sys::rd_kafka_msg_partitioner_murmur2_random(std::ptr::null(), key_ptr, key.len(), partitions, nothing, nothing)
+    }
+}
+
 /// Calls `each` with the name and the value of every header, in their order.
 #[expect(unsafe_code, reason = "the safe binding panics on names that are not UTF-8")]
 pub(crate) fn for_each_header(message: &BorrowedMessage<'_>, mut each: impl FnMut(&[u8], Option<&[u8]>)) {

@@ -221,6 +221,8 @@ pub(crate) fn reading_to_the_end(
         Isolation::ReadUncommitted => "read_uncommitted",
     };
     config.set("isolation.level", level).set("enable.partition.eof", "true");
+    // A replica that is nearer than the leader may lag behind it, and end before its end.
+    config.set("client.rack", "");
     Ok(BaseConsumer::from_config_and_context(&config, LogContext))
 }
 

@@ -5,9 +5,10 @@ use super::writer::Owner;
 use super::{ChangelogConfig, Restoring};
 use crate::context::LogContext;
 use crate::delivery::DeliveryEvent;
+use crate::eof::{EarlyEnds, Span};
 use crate::error::KafkaError;
-use crate::reader::{ASK_TIMEOUT, Isolation, partitions, reading_to_the_end};
-use crate::watermarks::watermarks;
+use crate::reader::{Isolation, partitions, reading_to_the_end};
+use crate::settled::{SETTLED_WITHIN, settled_marks};
 use millrace_flow::state::StateStore;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as Native;
@@ -35,9 +36,8 @@ impl Owner {
     pub(super) fn restore(&self) -> Result<Option<Box<StateStore>>, KafkaError> {
         let Some(changelog) = &self.config.state else { return Ok(None) };
         let failed = |error: Native| KafkaError::native(self.restoring_from(changelog), &error);
-        // Up to the last stable offset: what is aborted is not there, and nothing of ours is open.
-        let client = reading_to_the_end(self.config.cluster(), "millrace-state", Isolation::ReadCommitted)?;
-        let client = client.map_err(failed)?;
+        let open = |isolation| reading_to_the_end(self.config.cluster(), "millrace-state", isolation)?.map_err(failed);
+        let (client, uncommitted) = (open(Isolation::ReadCommitted)?, open(Isolation::ReadUncommitted)?);
         let (topic, number) = (&*changelog.topic, self.shard.number());
         let found = partitions(&client, topic)?.len();
         if usize::try_from(number).is_ok_and(|number| number >= found) {
@@ -50,7 +50,12 @@ impl Owner {
                 ),
             });
         }
-        let (low, high) = watermarks(&client, topic, number, ASK_TIMEOUT).map_err(failed)?;
+        // Nothing of ours is open, but what another producer has open would hide what we have committed.
+        let marks = settled_marks(&client, &uncommitted, topic, number).map_err(failed)?;
+        let (low, high) = marks.ok_or_else(|| KafkaError::Transport {
+            what: self.restoring_from(changelog),
+            message: format!("a transaction has been open in it for {} s", SETTLED_WITHIN.as_secs()),
+        })?;
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, number, Offset::Offset(low)).map_err(failed)?;
         let mut restore = Restore::new(self, changelog, high);
@@ -95,7 +100,9 @@ impl<'a> Restore<'a> {
 
     /// Reads from offset `begin` to the end.
     fn read(&mut self, client: &BaseConsumer<LogContext>, begin: i64) -> Result<(), KafkaError> {
-        let mut next = begin;
+        let (mut next, mut ends) = (begin, EarlyEnds::default());
+        let (topic, partition, end) = (&*self.changelog.topic, self.owner.shard.number(), self.end);
+        let span = Span { topic, partition, begin, end };
         while next < self.end && !self.owner.is_released() {
             self.tell(next);
             match client.poll(Duration::from_millis(100)) {
@@ -104,7 +111,7 @@ impl<'a> Restore<'a> {
                     self.came = Instant::now();
                     self.take(&message)?;
                 }
-                // Control records take offsets and are never handed out.
+                Some(Err(Native::PartitionEOF(_))) if !ends.is_real(client, span)? => {}
                 Some(Err(Native::PartitionEOF(_))) => return Ok(()),
                 Some(Err(error)) if error.rdkafka_error_code().is_some_and(crate::error::is_transport) => {}
                 Some(Err(error)) => return Err(KafkaError::native(self.what(), &error)),

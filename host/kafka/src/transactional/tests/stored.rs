@@ -2,6 +2,8 @@
 
 use super::stay::*;
 use crate::error::KafkaError;
+use crate::raw;
+use crate::reader::{Isolation, TopicReader};
 use crate::transactional::stored;
 use crate::writer::Writer;
 use bytes::Bytes;
@@ -87,16 +89,33 @@ fn a_tombstone_far_from_the_end_hides_what_is_before_it() {
 }
 
 #[test]
-fn of_several_partitions_the_greater_serial_counts() {
-    // The topic got more partitions, and the key another one of them.
+fn the_partition_counts_in_which_the_key_lies_now() {
+    // The topic got more partitions, and the key another one of them, more than once.
     let bed = bed(4);
-    write(&bed, 2, [(ours(), value(1)), (ours(), value(9))]);
-    write(&bed, 1, [(ours(), value(4))]);
+    let own = raw::partition_of(ours().as_bytes(), 4);
+    let [first, second] = [own + 1, own + 2].map(|partition| partition % 4);
+    write(&bed, first, [(ours(), value(1)), (ours(), value(9))]);
+    write(&bed, second, [(ours(), value(4))]);
     check(&bed, Some(9));
-    write(&bed, 3, [(ours(), value(10))]);
-    check(&bed, Some(10));
-    write(&bed, 3, [(ours(), None)]);
-    check(&bed, Some(9));
+    // What is there was written after all that lies elsewhere.
+    write(&bed, own, [(ours(), value(3))]);
+    check(&bed, Some(3));
+    write(&bed, own, [(ours(), None)]);
+    check(&bed, None);
+}
+
+#[test]
+fn a_producer_of_ours_puts_a_key_where_it_is_looked_for() {
+    for partitions in [1, 2, 3, 7, 50] {
+        let bed = bed(partitions);
+        let (mut stay, _) = Stay::begin(&bed, found(0, None)).unwrap();
+        (1..5).for_each(|serial| stay.commits(&transaction(serial)));
+        stay.release();
+        let own = raw::partition_of(ours().as_bytes(), i32::from(partitions));
+        let mut reader = TopicReader::open(&bed.config.producer.cluster, "progress", Isolation::ReadCommitted).unwrap();
+        let written = reader.take_all(20_000).unwrap();
+        assert!(written.len() >= 5 && written.iter().all(|record| record.source.partition == own), "of {partitions}");
+    }
 }
 
 #[test]
