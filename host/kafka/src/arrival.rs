@@ -107,12 +107,18 @@ impl Poller {
         let Some(transactions) = self.transactions.clone() else { return Ok(()) };
         let now = Instant::now();
         let mut wishes = lock(&self.shared.wishes.inner);
-        let due = wishes.again.iter().find(|(_, due)| **due <= now).map(|(partition, _)| partition.clone());
-        let Some(due) = due else { return Ok(()) };
+        let due = wishes.again.iter().find(|(_, (due, _))| *due <= now);
+        let Some((due, stay)) = due.map(|(partition, (_, stay))| (partition.clone(), *stay)) else { return Ok(()) };
         let shard = transactions.sharding().shard_of(&due);
         let is_of_shard = |partition: &&TopicPartition| transactions.sharding().shard_of(partition) == shard;
         let partitions: Vec<TopicPartition> = self.owned.keys().filter(is_of_shard).cloned().collect();
-        wishes.again.insert(due, now + ASK_AGAIN);
+        if transactions.is_over(&shard, stay) {
+            // The group has given it to us anew before the pipeline heard that it was gone.
+            wishes.take_back(&partitions);
+            self.shared.wishes.changed.store(true, std::sync::atomic::Ordering::Release);
+            return Ok(());
+        }
+        wishes.again.insert(due, (now + ASK_AGAIN, stay));
         drop(wishes);
         if partitions.is_empty() {
             return Ok(());

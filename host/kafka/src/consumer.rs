@@ -11,7 +11,7 @@ use crate::context::{SourceClient, SourceContext, lock};
 use crate::error::KafkaError;
 use crate::poller::Poller;
 use crate::statistics::ClientStatistics;
-use crate::transactional::Transactions;
+use crate::transactional::{Stay, Transactions};
 use millrace_flow::record::{Record, TopicPartition};
 use millrace_flow::state::StateStore;
 use rdkafka::config::FromClientConfigAndContext;
@@ -41,6 +41,8 @@ pub struct Assignment {
     pub progress: CommittedProgress,
     /// The offset at which fetching begins: the committed one, else the configured start, as a number.
     pub start: i64,
+    /// In exactly-once: the stay of its shard that begins.
+    pub stay: Stay,
     /// The state that was kept with its progress, where the pipeline has any; that of several partitions goes with one of
     /// them.
     pub state: Option<Box<StateStore>>,
@@ -123,8 +125,18 @@ pub(crate) struct WishList {
     pub(crate) paused: BTreeSet<TopicPartition>,
     /// Where to go on, by partition.
     pub(crate) moves: BTreeMap<TopicPartition, i64>,
-    /// What is to be taken over once more, and from when on.
-    pub(crate) again: BTreeMap<TopicPartition, Instant>,
+    /// What is to be taken over once more, from when on, and after which stay.
+    pub(crate) again: BTreeMap<TopicPartition, (Instant, Stay)>,
+}
+
+impl WishList {
+    /// These partitions are not to be taken over once more, nor to wait for that.
+    pub(crate) fn take_back(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            self.again.remove(partition);
+            self.paused.remove(partition);
+        }
+    }
 }
 
 /// Totals of one consumer, counted by its poll thread.
@@ -262,14 +274,14 @@ impl Consumer {
         self.tell();
     }
 
-    /// The partitions of a shard that another producer took over are to be taken over once more after `rest`, if the group
-    /// still says that they are ours: [`SourceEvent::Assigned`] says when. Nothing of them comes before. Where they are no
-    /// longer ours, the group says so by itself.
-    pub fn take_again(&self, partitions: &[TopicPartition], rest: Duration) {
+    /// The partitions of a shard that another producer took over in this stay are to be taken over once more after `rest`, if
+    /// the group still says that they are ours: [`SourceEvent::Assigned`] says when. Nothing of them comes before. Where they
+    /// are no longer ours, or ours anew already, the group says so by itself.
+    pub fn take_again(&self, partitions: &[TopicPartition], stay: Stay, rest: Duration) {
         let (mut wishes, due) = (lock(&self.shared.wishes.inner), Instant::now() + rest);
         for partition in partitions {
             wishes.paused.insert(partition.clone());
-            wishes.again.insert(partition.clone(), due);
+            wishes.again.insert(partition.clone(), (due, stay));
         }
         drop(wishes);
         self.tell();

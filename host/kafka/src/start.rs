@@ -6,6 +6,7 @@ use crate::consumer::{Assignment, CommittedProgress};
 use crate::context::SourceClient;
 use crate::error::KafkaError;
 use crate::raw::{self, Entry};
+use crate::transactional::Stay;
 use crate::watermarks::watermarks;
 use millrace_flow::record::TopicPartition;
 use rdkafka::TopicPartitionList;
@@ -52,10 +53,10 @@ fn assignment(client: &SourceClient, entry: Entry, position: StartPosition) -> R
     let partition = TopicPartition::new(entry.topic, entry.partition);
     if entry.offset >= 0 {
         let progress = CommittedProgress { offset: Some(entry.offset), metadata: entry.metadata };
-        return Ok(Assignment { partition, progress, start: entry.offset, state: None });
+        return Ok(Assignment { partition, progress, start: entry.offset, stay: Stay::default(), state: None });
     }
     let start = first_position(client, &partition, position)?;
-    Ok(Assignment { partition, progress: CommittedProgress::default(), start, state: None })
+    Ok(Assignment { partition, progress: CommittedProgress::default(), start, stay: Stay::default(), state: None })
 }
 
 /// The offset at which a partition begins that has no committed one.

@@ -15,6 +15,7 @@
 mod comeback;
 mod producer;
 mod restore;
+mod stay;
 mod stored;
 mod takeover;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tests;
 mod writer;
 
 pub use comeback::Kept;
+pub use stay::Stay;
 pub(crate) use takeover::Takeover;
 
 use crate::config::{ClusterConfig, ProducerConfig};
@@ -35,7 +37,7 @@ use millrace_flow::shard::{Shard, Sharding};
 use millrace_flow::transactions::ShardProgress;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
@@ -132,6 +134,8 @@ impl TransactionsConfig {
 pub struct Transaction {
     /// The shard whose results these are.
     pub shard: Shard,
+    /// The stay of it with us in which they came about: it is written in that one or not at all.
+    pub stay: Stay,
     /// Outputs and error events, in order.
     pub outputs: Vec<OutputRecord>,
     /// What changed in the state of the shard: records of the changelog. They go to its partition of the same number,
@@ -163,9 +167,9 @@ pub struct Restoring {
     pub remaining: u64,
 }
 
-/// Nobody writes transactions of this shard: it was let go, or fenced.
+/// Nobody writes transactions of this stay of the shard: it was let go, or fenced.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody writes transactions of this shard any more")]
+#[error("nobody writes transactions of this stay of the shard any more")]
 pub struct NotOurs;
 
 /// The transactions of one pipeline.
@@ -178,10 +182,14 @@ struct Shared {
     writers: Mutex<FxHashMap<Shard, Handle>>,
     /// What was handed back of shards that may come back.
     kept: Mutex<FxHashMap<Shard, Kept>>,
+    /// How many stays have begun.
+    stays: AtomicU64,
 }
 
 /// The way to the thread of a shard. Dropping it lets the shard go.
 struct Handle {
+    /// The stay that it has begun, or was told to begin.
+    stay: Stay,
     inbox: SyncSender<Order>,
     released: Arc<AtomicBool>,
 }
@@ -204,7 +212,8 @@ enum Order {
 impl Transactions {
     /// Nothing is owned yet. What becomes of transactions is told to `reports`.
     pub fn new(config: TransactionsConfig, reports: mpsc::Sender<DeliveryEvent>) -> Self {
-        Self(Arc::new(Shared { config, reports, writers: Mutex::default(), kept: Mutex::default() }))
+        let (writers, kept, stays) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Shared { config, reports, writers, kept, stays }))
     }
 
     /// Which partitions are owned together.
@@ -227,7 +236,8 @@ impl Transactions {
         for (shard, found) in shards {
             self.is_whole(&found)?;
             let kept = lock(&self.0.kept).remove(&shard);
-            let arriving = Arriving { found, kept, done: done.clone(), wake: wake.clone() };
+            let stay = self.0.next_stay();
+            let arriving = Arriving { stay, found, kept, done: done.clone(), wake: wake.clone() };
             if let Some(arriving) = self.go_on(&shard, arriving) {
                 self.begin(shard, arriving)?;
             }
@@ -258,7 +268,7 @@ impl Transactions {
     fn begin(&self, shard: Shard, arriving: Arriving) -> Result<(), KafkaError> {
         // One transaction is under way at a time, so there is always room for the next.
         let (inbox, orders) = sync_channel(1);
-        let released = Arc::new(AtomicBool::new(false));
+        let (stay, released) = (arriving.stay, Arc::new(AtomicBool::new(false)));
         let owner = writer::Owner {
             config: self.0.config.clone(),
             shard: shard.clone(),
@@ -269,7 +279,7 @@ impl Transactions {
             .name("kafka transactions".to_owned())
             .spawn(move || owner.run(arriving, &orders))
             .map_err(|error| KafkaError::Start { message: format!("no thread: {error}") })?;
-        lock(&self.0.writers).insert(shard, Handle { inbox, released });
+        lock(&self.0.writers).insert(shard, Handle { stay, inbox, released });
         Ok(())
     }
 
@@ -277,21 +287,25 @@ impl Transactions {
     /// it of the same shard must have been committed or refused.
     ///
     /// # Errors
-    /// The shard is not, or no longer, ours.
+    /// The shard is not, or no longer, ours, or in another stay by now.
     pub fn deliver(&self, transaction: Arc<Transaction>) -> Result<(), NotOurs> {
         let writers = lock(&self.0.writers);
-        let handle = writers.get(&transaction.shard).ok_or(NotOurs)?;
+        let handle = writers.get(&transaction.shard).filter(|handle| handle.stay == transaction.stay).ok_or(NotOurs)?;
         handle.inbox.try_send(Order::Write(transaction)).map_err(|_gone| NotOurs)
     }
 
-    /// Lets the shards of these partitions go. What is being written of them is not waited for: whoever takes them over
-    /// finds it committed or not.
-    pub fn release(&self, partitions: &[TopicPartition]) {
+    /// Lets these shards go, where they are still in these stays. What is being written of them is not waited for: whoever
+    /// takes them over finds it committed or not.
+    pub fn release(&self, stays: &[(Shard, Stay)]) {
         let (mut writers, mut kept) = (lock(&self.0.writers), lock(&self.0.kept));
-        for partition in partitions {
-            let shard = self.sharding().shard_of(partition);
-            writers.remove(&shard);
-            kept.remove(&shard);
+        for (shard, stay) in stays {
+            writers.extract_if(|name, handle| name == shard && handle.stay == *stay).for_each(drop);
+            kept.extract_if(|name, kept| name == shard && kept.stay == *stay).for_each(drop);
         }
+    }
+
+    /// Whether a stay of a shard is over, and another one has begun.
+    pub(crate) fn is_over(&self, shard: &Shard, stay: Stay) -> bool {
+        lock(&self.0.writers).get(shard).is_some_and(|handle| handle.stay != stay)
     }
 }

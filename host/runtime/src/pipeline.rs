@@ -28,7 +28,7 @@ use millrace_kafka::delivery::{DeliveryError, DeliveryEvent, Unit};
 use millrace_kafka::error::KafkaError;
 use millrace_kafka::failpoint::{self, Failpoint};
 use millrace_kafka::transactional::PARTITIONS_MAX;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -174,8 +174,6 @@ struct State {
     holding: bool,
     /// The version that begins as soon as progress has room to name it.
     next_version: Option<NewVersion>,
-    /// Plugins that were asked for.
-    asked_for: FxHashSet<PluginDigest>,
     /// Workers that are still to forget a version.
     retiring: Vec<(usize, VersionId)>,
     /// How far draining is.
@@ -220,7 +218,6 @@ impl Pipeline {
             next_commit: Instant::now() + self.tuning.commit_interval,
             holding: false,
             next_version: None,
-            asked_for: FxHashSet::default(),
             retiring: Vec::new(),
             drain: None,
             pause: None,
@@ -431,7 +428,7 @@ impl Pipeline {
     fn on_assigned(&mut self, assignments: Vec<Assignment>, state: &mut State) -> Result<(), PipelineError> {
         self.see_off_at_once(&assignments, state);
         Self::partitions_are_back(state, assignments.len());
-        for Assignment { partition, progress, start, state } in assignments {
+        for Assignment { partition, progress, start, stay, state } in assignments {
             let offset = progress.offset.unwrap_or(start);
             let progress = match progress.offset {
                 None => Progress::at(start),
@@ -439,7 +436,7 @@ impl Pipeline {
                     .map_err(|source| PipelineError::Progress { partition: partition.clone(), source })?,
             };
             tracing::info!(pipeline = self.spec.name, %partition, offset, "Partition assigned.");
-            self.path.assign(partition, progress, state);
+            self.path.assign(partition, progress, stay, state);
         }
         self.look_at_partition_count()?;
         self.look_after_versions(state);

@@ -8,7 +8,7 @@
 use super::producer::{Attempt, TransactionalProducer};
 use super::takeover::Arriving;
 use super::writer::{Owner, progress_records};
-use super::{Order, Transaction, Transactions, takeover};
+use super::{Order, Stay, Transactions, takeover};
 use crate::consumer::Assignment;
 use crate::context::lock;
 use millrace_flow::record::TopicPartition;
@@ -20,6 +20,8 @@ use std::sync::mpsc::TrySendError;
 /// State that is handed back with its shard.
 #[derive(Debug)]
 pub struct Kept {
+    /// The stay that is over.
+    pub stay: Stay,
     /// The state. Everything that changed in it is committed.
     pub state: Box<StateStore>,
     /// The progress of that, of all partitions of the shard.
@@ -34,9 +36,12 @@ pub(super) struct Held {
 
 impl Transactions {
     /// Keeps the state of a shard that was taken away, until the group says whose it is. Whether it is still good then is
-    /// found out.
+    /// found out. It comes too late where the group has said so already.
     pub fn keep(&self, shard: Shard, kept: Kept) {
-        lock(&self.0.kept).insert(shard, kept);
+        let writers = lock(&self.0.writers);
+        if writers.get(&shard).is_some_and(|handle| handle.stay == kept.stay) {
+            lock(&self.0.kept).insert(shard, kept);
+        }
     }
 
     /// The group has assigned these partitions and no others: shards that are not among them are let go for good.
@@ -54,10 +59,15 @@ impl Transactions {
         if !self.sharding().is_together() {
             return Some(arriving);
         }
-        let writers = lock(&self.0.writers);
-        let Some(handle) = writers.get(shard) else { return Some(arriving) };
+        let mut writers = lock(&self.0.writers);
+        let Some(handle) = writers.get_mut(shard) else { return Some(arriving) };
+        let stay = arriving.stay;
         match handle.inbox.try_send(Order::GoOn(arriving)) {
-            Ok(()) => None,
+            Ok(()) => {
+                // What is delivered of the stay before comes too late from here on.
+                handle.stay = stay;
+                None
+            }
             Err(TrySendError::Full(Order::GoOn(arriving)) | TrySendError::Disconnected(Order::GoOn(arriving))) => {
                 Some(arriving)
             }
@@ -77,8 +87,7 @@ impl Owner {
         if held.progress.len() != found.len() || !found.iter().all(is_behind) {
             return None;
         }
-        let (shard, progress) = (self.shard.clone(), held.progress.clone());
-        let again = Transaction { shard, outputs: Vec::new(), changes: Vec::new(), progress };
+        let again = self.progress_alone(held.progress.clone());
         match held.producer.attempt(&again, &progress_records(&self.config, &again)) {
             Attempt::Committed { strained: false } => Some(held),
             other => {

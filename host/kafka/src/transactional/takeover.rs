@@ -1,10 +1,9 @@
 //! Shards on their way in: what is known of their partitions once they are taken over.
 
-use super::Transaction;
 use super::comeback::{Held, Kept};
 use super::producer::{Attempt, NotOpened, TransactionalProducer};
-use super::stored;
 use super::writer::{Owner, progress_records};
+use super::{Stay, Transaction, stored};
 use crate::consumer::{Assignment, CommittedProgress};
 use crate::error::KafkaError;
 use millrace_flow::progress_record::ProgressRecord;
@@ -23,6 +22,8 @@ pub(crate) type TakenOver = Result<Vec<Assignment>, KafkaError>;
 /// A shard that is to be taken over.
 #[derive(Debug)]
 pub(super) struct Arriving {
+    /// The stay that begins.
+    pub(super) stay: Stay,
     /// What the group knows of its partitions.
     pub(super) found: Vec<Assignment>,
     /// Its state, where we had it before.
@@ -137,8 +138,7 @@ impl Owner {
         // Nothing was written yet, or at-least-once went on with it meanwhile. What is read is written down before
         // anything is fetched, so that a start at the end of the topic stays where it is.
         progress.extend(first.clone());
-        let shard = self.shard.clone();
-        let first = Transaction { shard, outputs: Vec::new(), changes: Vec::new(), progress: first };
+        let first = self.progress_alone(first);
         match producer.attempt(&first, &progress_records(&self.config, &first)) {
             Attempt::Committed { .. } => Ok(Held { producer, progress }),
             Attempt::Impossible(error) => Err(error),
@@ -150,6 +150,12 @@ impl Owner {
             }
             Attempt::Fenced | Attempt::Refused(_) => Err(self.overtaken()),
         }
+    }
+
+    /// A transaction of ours that only writes progress.
+    pub(super) fn progress_alone(&self, progress: ShardProgress) -> Transaction {
+        let (shard, stay) = (self.shard.clone(), Stay::default());
+        Transaction { shard, stay, outputs: Vec::new(), changes: Vec::new(), progress }
     }
 
     /// Fences whoever slept through a change of the topics that are read, and owned the same partitions under another name.
@@ -184,6 +190,7 @@ fn serial(found: &Assignment, record: &ProgressRecord) -> Result<u64, KafkaError
 
 /// The same as assignments. The state of the shard goes with the first.
 pub(super) fn assignments(
+    stay: Stay,
     found: &[Assignment],
     progress: &ShardProgress,
     mut state: Option<Box<StateStore>>,
@@ -192,7 +199,7 @@ pub(super) fn assignments(
         let record = progress.get(&found.partition)?;
         let progress = CommittedProgress { offset: Some(record.offset), metadata: record.text.clone() };
         let partition = found.partition.clone();
-        Some(Assignment { partition, progress, start: record.offset, state: state.take() })
+        Some(Assignment { partition, progress, start: record.offset, stay, state: state.take() })
     };
     found.iter().filter_map(assignment).collect()
 }

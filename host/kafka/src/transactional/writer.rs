@@ -69,9 +69,11 @@ impl Owner {
 
     /// Takes the shard over and tells so. None: it is not ours.
     fn arrive(&self, held: Option<Held>, arriving: Arriving) -> Option<Held> {
-        let Arriving { found, kept, done, wake } = arriving;
+        let Arriving { stay, found, kept, done, wake } = arriving;
         let (told, owned) = match self.take_over(held, &found, kept) {
-            Ok(Some(Taken { held, state })) => (done.send(Ok(assignments(&found, &held.progress, state))), Some(held)),
+            Ok(Some(Taken { held, state })) => {
+                (done.send(Ok(assignments(stay, &found, &held.progress, state))), Some(held))
+            }
             Ok(None) => (Ok(()), None),
             Err(error) => (done.send(Err(error)), None),
         };

@@ -4,6 +4,7 @@ use millrace_flow::record::TopicPartition;
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::consumer::Consumer;
 use millrace_kafka::statistics::ClientStatistics;
+use millrace_kafka::transactional::Stay;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,9 +79,9 @@ impl Intake {
 
     /// Partitions of a shard that another producer took over are taken over anew after `rest`, if the group says that they
     /// are ours.
-    pub fn take_again(&self, partitions: &[TopicPartition], rest: Duration) {
+    pub fn take_again(&self, partitions: &[TopicPartition], stay: Stay, rest: Duration) {
         match self {
-            Self::Kafka(consumer) => consumer.take_again(partitions, rest),
+            Self::Kafka(consumer) => consumer.take_again(partitions, stay, rest),
             Self::Brokerless(_) => {}
         }
     }

@@ -3,11 +3,11 @@
 
 use super::position::{Position, Trail};
 use anyhow::Context as _;
-use millrace_flow::record::{OutputRecord, TopicPartition};
+use millrace_flow::record::OutputRecord;
 use millrace_flow::shard::Shard;
 use millrace_kafka::delivery::{Delivery, DeliveryEvent, QueueFull, Unit};
 use millrace_kafka::error::KafkaError;
-use millrace_kafka::transactional::{Kept, NotOurs, Transaction, Transactions};
+use millrace_kafka::transactional::{Kept, NotOurs, Stay, Transaction, Transactions};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -66,9 +66,9 @@ impl Outlet {
     }
 
     /// These partitions are no longer ours.
-    pub fn release(&self, partitions: &[TopicPartition]) {
+    pub fn release(&self, stays: &[(Shard, Stay)]) {
         if let Self::Transactions(transactions) = self {
-            transactions.release(partitions);
+            transactions.release(stays);
         }
     }
 }

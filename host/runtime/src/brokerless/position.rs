@@ -7,6 +7,7 @@ use millrace_flow::progress::Progress;
 use millrace_flow::record::TopicPartition;
 use millrace_kafka::commit::PartitionProgress;
 use millrace_kafka::consumer::{Assignment, CommittedProgress};
+use millrace_kafka::transactional::Stay;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;
@@ -107,7 +108,7 @@ impl Position {
             }
             Some(place) => CommittedProgress { offset: Some(place.offset), metadata: place.metadata.clone() },
         };
-        Assignment { start: progress.offset.unwrap_or(start), partition, progress, state: None }
+        Assignment { start: progress.offset.unwrap_or(start), partition, progress, stay: Stay::default(), state: None }
     }
 
     /// Takes over what has settled.

@@ -46,6 +46,7 @@ mod tests {
     use millrace_flow::failures::{FailureLimits, FailureNews, TRIALS, WAIT_MIN};
     use millrace_flow::progress::Progress;
     use millrace_flow::record::OutputRecord;
+    use millrace_kafka::transactional::Stay;
     use std::time::{Duration, Instant};
 
     fn fail(path: &mut RecordPath, id: u64, now: Instant) {
@@ -110,7 +111,7 @@ mod tests {
         path.admit(now);
         let here = record(0).source;
         path.revoke(std::slice::from_ref(&here));
-        path.assign(here, Progress::at(1), None);
+        path.assign(here, Progress::at(1), Stay::default(), None);
         path.poll((1..9).map(record).collect(), now);
         path.admit(now);
         assert_eq!(path.open(None), 1);

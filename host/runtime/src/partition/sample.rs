@@ -10,7 +10,7 @@ use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_flow::state::{KeyState, StateChanges, StateStore};
 use millrace_flow::transactions::TransactionLimits;
-use millrace_kafka::transactional::Transaction;
+use millrace_kafka::transactional::{Stay, Transaction};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ pub(super) fn path(failures: FailureLimits) -> RecordPath {
 pub(super) fn path_within(limits: PathLimits) -> RecordPath {
     let metrics = HostMetrics::new().unwrap().pipeline("p");
     let mut path = RecordPath::new(Order::PerKey, limits, 1, Destination::Kafka, metrics, (VersionId(0), [0; 32]));
-    path.assign(TopicPartition::new(PARTITION.0, PARTITION.1), Progress::at(0), None);
+    path.assign(TopicPartition::new(PARTITION.0, PARTITION.1), Progress::at(0), Stay::default(), None);
     path
 }
 
@@ -50,7 +50,7 @@ pub(super) fn path_with_state(open_max: usize, bytes_max: usize) -> RecordPath {
     let path = RecordPath::new(Order::PerKey, limits, 1, Destination::Kafka, metrics, (VersionId(0), [0; 32]));
     let mut path = path.with_state(Some("log".into()));
     let state = Some(Box::new(StateStore::new(bytes_max)));
-    path.assign(TopicPartition::new(PARTITION.0, PARTITION.1), Progress::at(0), state);
+    path.assign(TopicPartition::new(PARTITION.0, PARTITION.1), Progress::at(0), Stay::default(), state);
     path
 }
 

@@ -13,7 +13,7 @@ use millrace_flow::record::{OutputRecord, TopicPartition};
 use millrace_flow::shard::{Shard, Sharding};
 use millrace_flow::state::StateStore;
 use millrace_flow::transactions::{Gathering, ShardProgress};
-use millrace_kafka::transactional::Kept;
+use millrace_kafka::transactional::{Kept, Stay};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What the partitions of one owned shard share.
@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(super) struct OwnedShard {
     /// They that are owned. Never empty, in one order on every host.
     pub(super) partitions: BTreeSet<TopicPartition>,
+    /// In exactly-once: its stay with us.
+    pub(super) stay: Stay,
     pub(super) lanes: Lanes<JobId>,
     /// What is kept of its keys, where the pipeline has state.
     pub(super) state: Option<ShardState>,
@@ -40,7 +42,7 @@ impl OwnedShard {
             return None;
         }
         let state = self.state.take()?.into_store();
-        Some(Kept { state, progress: std::mem::take(&mut self.committed) })
+        Some(Kept { stay: self.stay, state, progress: std::mem::take(&mut self.committed) })
     }
 }
 
@@ -59,7 +61,13 @@ impl RecordPath {
 
     /// Takes a partition over, from where its progress says, with the state that was kept with that: of a shard with several
     /// partitions, with one of them.
-    pub fn assign(&mut self, partition: TopicPartition, progress: Progress, state: Option<Box<StateStore>>) {
+    pub fn assign(
+        &mut self,
+        partition: TopicPartition,
+        progress: Progress,
+        stay: Stay,
+        state: Option<Box<StateStore>>,
+    ) {
         let versions = self.versions.resume(&progress);
         let budget = match self.transactions {
             None => ProgressBudget::COMMIT_METADATA,
@@ -67,6 +75,7 @@ impl RecordPath {
         };
         let name = self.sharding.shard_of(&partition);
         let shard = self.shards.entry(name.clone()).or_default();
+        shard.stay = stay;
         if self.changelog.is_some() {
             shard.committed.insert(partition.clone(), ProgressRecord::of(&progress, None));
         }
@@ -104,6 +113,12 @@ impl RecordPath {
     pub fn shards_of(&self, partitions: &[TopicPartition]) -> BTreeSet<Shard> {
         let owned = partitions.iter().filter_map(|partition| self.partitions.get(partition));
         owned.map(|partition| partition.shard.clone()).collect()
+    }
+
+    /// The stays of the shards of these partitions that are owned.
+    pub fn stays_of(&self, partitions: &[TopicPartition]) -> Vec<(Shard, Stay)> {
+        let owned = self.shards_of(partitions).into_iter();
+        owned.filter_map(|name| self.shards.get(&name).map(|shard| (name.clone(), shard.stay))).collect()
     }
 
     /// The partitions of a shard that are owned.

@@ -88,7 +88,8 @@ impl RecordPath {
                 continue;
             }
             let changes = changelog.as_ref().map(|topic| state::records(&changes, topic)).unwrap_or_default();
-            let transaction = Arc::new(Transaction { shard: name.clone(), outputs, changes, progress });
+            let transaction =
+                Arc::new(Transaction { shard: name.clone(), stay: shard.stay, outputs, changes, progress });
             begun.push(Arc::clone(&transaction));
             shard.under_way = Some(Sealed { transaction, jobs, instead: BTreeMap::new(), since: now });
         }

@@ -13,6 +13,8 @@ use std::time::Instant;
 pub(super) struct RunningVersions {
     present: VersionId,
     plugins: FxHashMap<VersionId, PluginDigest>,
+    /// Those that somebody looks for.
+    asked_for: FxHashSet<PluginDigest>,
 }
 
 /// Which versions the events of one partition run on.
@@ -32,7 +34,8 @@ pub(super) enum PartitionVersions {
 impl RunningVersions {
     /// All events run on `version`.
     pub(super) fn new(version: VersionId, plugin: PluginDigest) -> Self {
-        Self { present: version, plugins: FxHashMap::from_iter([(version, plugin)]) }
+        let plugins = FxHashMap::from_iter([(version, plugin)]);
+        Self { present: version, plugins, asked_for: FxHashSet::default() }
     }
 
     /// What a partition with this progress runs on. One whose progress names no plugin runs on the present version.
@@ -66,8 +69,19 @@ impl RunningVersions {
 }
 
 impl RecordPath {
+    /// The plugins that progress names and that are still to be looked for.
+    pub fn wanted_plugins(&self) -> FxHashSet<PluginDigest> {
+        self.awaited_plugins().difference(&self.versions.asked_for).copied().collect()
+    }
+
+    /// This plugin is looked for, until it is found or lost. A partition that comes after that and names it again has it
+    /// looked for again.
+    pub fn asked_for(&mut self, plugin: PluginDigest) {
+        self.versions.asked_for.insert(plugin);
+    }
+
     /// The plugins that progress names and nobody has found yet.
-    pub fn awaited_plugins(&self) -> FxHashSet<PluginDigest> {
+    fn awaited_plugins(&self) -> FxHashSet<PluginDigest> {
         let named = self.partitions.values().filter_map(|partition| match &partition.versions {
             PartitionVersions::Awaited { named, .. } => Some(named),
             PartitionVersions::Known(_) => None,
@@ -101,12 +115,14 @@ impl RecordPath {
 
     /// This version runs a plugin that progress names.
     pub fn found_version(&mut self, version: VersionId, plugin: PluginDigest) {
+        self.versions.asked_for.remove(&plugin);
         self.versions.plugins.insert(version, plugin);
         self.resolve_awaited();
     }
 
     /// This plugin cannot be had any more: the present version takes over what was to run on it.
     pub fn lost_plugin(&mut self, lost: PluginDigest) {
+        self.versions.asked_for.remove(&lost);
         let Some(present) = self.versions.plugins.get(&self.versions.present).copied() else { return };
         for partition in self.partitions.values_mut() {
             if let PartitionVersions::Awaited { named, .. } = &mut partition.versions {
@@ -179,5 +195,58 @@ impl Partition {
             }
         };
         progress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::partition::sample::path;
+    use millrace_flow::failures::FailureLimits;
+    use millrace_flow::record::TopicPartition;
+    use millrace_kafka::transactional::Stay;
+
+    const GONE: PluginDigest = [1; 32];
+
+    /// Another partition comes, of which one event is settled behind one that `GONE` is to end. Returns what is wanted then.
+    fn arrive(path: &mut RecordPath, number: i32) -> Vec<PluginDigest> {
+        let mut progress = Progress::at(4);
+        let mut named = Boundaries::new(GONE);
+        named.begin(6, [0; 32]);
+        progress.versions = Some(named);
+        path.assign(TopicPartition::new("in", number), progress, Stay::default(), None);
+        path.wanted_plugins().into_iter().collect()
+    }
+
+    /// The versions that the next events of a partition run on: that of its open ones, and the present one.
+    fn versions(path: &RecordPath, number: i32) -> [Option<VersionId>; 2] {
+        let versions = &path.partitions[&TopicPartition::new("in", number)].versions;
+        [versions.at(4), versions.at(7)]
+    }
+
+    #[test]
+    fn a_plugin_is_looked_for_again_by_whoever_comes_after_it_was_found() {
+        let mut path = path(FailureLimits::default());
+        for (number, version) in [(1, VersionId(7)), (2, VersionId(8))] {
+            assert_eq!(arrive(&mut path, number), [GONE]);
+            path.asked_for(GONE);
+            assert!(path.wanted_plugins().is_empty(), "once is enough");
+            assert_eq!(versions(&path, number), [None; 2]);
+            path.found_version(version, GONE);
+            assert_eq!(versions(&path, number), [Some(version), Some(VersionId(0))]);
+            path.drop_shards(&[TopicPartition::new("in", number)]);
+            assert_eq!(path.retire_versions(), [version]);
+        }
+    }
+
+    #[test]
+    fn a_plugin_is_looked_for_again_by_whoever_comes_after_it_was_lost() {
+        let mut path = path(FailureLimits::default());
+        for number in [1, 2] {
+            assert_eq!(arrive(&mut path, number), [GONE]);
+            path.asked_for(GONE);
+            path.lost_plugin(GONE);
+            assert_eq!(versions(&path, number), [Some(VersionId(0)); 2]);
+        }
     }
 }

@@ -118,8 +118,9 @@ impl Pipeline {
     /// Lets partitions go for good.
     pub(super) fn drop_partitions(&mut self, partitions: &[TopicPartition], state: &mut State) {
         self.forget_state(partitions);
+        let stays = self.path.stays_of(partitions);
         let cancelled = self.path.revoke(partitions);
-        self.delivery.release(partitions);
+        self.delivery.release(&stays);
         self.see_off(partitions, cancelled, state);
     }
 

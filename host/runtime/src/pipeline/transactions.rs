@@ -75,7 +75,7 @@ impl Pipeline {
             "Another host has taken these partitions over; they are let go."
         );
         self.drop_partitions(&partitions, state);
-        self.consumer.take_again(&partitions, FENCED_REST);
+        self.consumer.take_again(&partitions, transaction.stay, FENCED_REST);
     }
 
     /// Each owned shard has a producer of its own, so their number is bounded.

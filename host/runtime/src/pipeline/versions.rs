@@ -82,10 +82,10 @@ impl Pipeline {
 
     /// Asks for the plugins that progress names and that do not run, each once; and lets go of versions without events.
     pub(super) fn look_after_versions(&mut self, state: &mut State) {
-        for plugin in self.path.awaited_plugins() {
+        for plugin in self.path.wanted_plugins() {
             // Without room it is asked for at the next look.
-            if !state.asked_for.contains(&plugin) && self.wanted.try_send(plugin).is_ok() {
-                state.asked_for.insert(plugin);
+            if self.wanted.try_send(plugin).is_ok() {
+                self.path.asked_for(plugin);
             }
         }
         for version in self.path.retire_versions() {

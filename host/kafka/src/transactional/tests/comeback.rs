@@ -6,7 +6,7 @@ use crate::delivery::DeliveryEvent;
 use crate::error::KafkaError;
 use crate::mock::{Refusal, Request};
 use crate::transactional::takeover::Takeover;
-use crate::transactional::{ChangelogConfig, Kept, Transaction, TransactionEvent, Transactions};
+use crate::transactional::{ChangelogConfig, Kept, NotOurs, Stay, Transaction, TransactionEvent, Transactions, stored};
 use bytes::Bytes;
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::TopicPartition;
@@ -26,6 +26,8 @@ struct Host {
     bed: Bed,
     transactions: Transactions,
     events: mpsc::Receiver<DeliveryEvent>,
+    /// The present one.
+    stay: Stay,
 }
 
 fn other() -> TopicPartition {
@@ -43,7 +45,7 @@ impl Host {
         bed.answer(Request::InitProducerId, &[None; PRODUCERS_MAX]);
         let (reports, events) = mpsc::channel(64);
         let transactions = Transactions::new(bed.config.clone(), reports);
-        Self { bed, transactions, events }
+        Self { bed, transactions, events, stay: Stay::default() }
     }
 
     fn shard(&self) -> Shard {
@@ -51,12 +53,13 @@ impl Host {
     }
 
     /// The group gives the shard to us; what is settled of its partitions, and its state.
-    fn assigned(&self) -> Result<(ShardProgress, Box<StateStore>), KafkaError> {
+    fn assigned(&mut self) -> Result<(ShardProgress, Box<StateStore>), KafkaError> {
         let partitions = [source(), other()];
         self.transactions.assigned(&partitions);
         let found = partitions.map(|partition| Assignment { partition, ..found(0, None) });
         let takeover = self.transactions.take_over(found.to_vec(), &thread::current())?;
         let mut taken = wait_for(takeover)?;
+        self.stay = taken[0].stay;
         let progress = taken.iter().map(|assignment| {
             let (offset, text) = (assignment.start, assignment.progress.metadata.clone());
             (assignment.partition.clone(), ProgressRecord { offset, leader_epoch: None, text })
@@ -67,11 +70,16 @@ impl Host {
         Ok((progress, state))
     }
 
-    /// Writes the `serial`th transaction, in which this partition moves.
-    fn commits(&mut self, partition: &TopicPartition, serial: u64) {
+    /// The `serial`th transaction of the present stay, in which this partition moves.
+    fn transaction(&self, partition: &TopicPartition, serial: u64) -> Arc<Transaction> {
         let progress = ShardProgress::from([(partition.clone(), record(serial))]);
-        let transaction = Transaction { shard: self.shard(), progress, ..Transaction::clone(&transaction(serial)) };
-        let transaction = Arc::new(transaction);
+        let (shard, stay) = (self.shard(), self.stay);
+        Arc::new(Transaction { shard, stay, progress, ..Transaction::clone(&transaction(serial)) })
+    }
+
+    /// Writes it.
+    fn commits(&mut self, partition: &TopicPartition, serial: u64) {
+        let transaction = self.transaction(partition, serial);
         self.transactions.deliver(Arc::clone(&transaction)).unwrap();
         loop {
             match self.events.blocking_recv().unwrap() {
@@ -126,7 +134,7 @@ fn partitions_of_one_number_have_one_producer_and_a_progress_each() {
     host.commits(&source(), 1);
     host.commits(&other(), 1);
     host.commits(&other(), 2);
-    host.transactions.release(&[source()]);
+    host.transactions.release(&[(host.shard(), host.stay)]);
     let (progress, _) = host.assigned().unwrap();
     assert_eq!(progress, ShardProgress::from([(source(), record(1)), (other(), record(2))]));
 }
@@ -147,7 +155,7 @@ fn what_comes_back_unchanged_goes_on_with_its_producer_and_its_state() {
     host.producers();
     let progress =
         ShardProgress::from([(source(), record(1)), (other(), ProgressRecord { text: String::new(), ..record(0) })]);
-    let kept = Kept { state: told_apart(), progress: progress.clone() };
+    let kept = Kept { stay: host.stay, state: told_apart(), progress: progress.clone() };
     host.transactions.keep(host.shard(), kept);
     let (found, state) = host.assigned().unwrap();
     assert_eq!((found, state.keys(), host.producers()), (progress, 1, 0));
@@ -162,7 +170,7 @@ fn state_of_other_progress_is_restored_and_its_producer_goes_on() {
     host.commits(&source(), 2);
     host.producers();
     let progress = ShardProgress::from([(source(), record(1)), (other(), record(0))]);
-    host.transactions.keep(host.shard(), Kept { state: told_apart(), progress });
+    host.transactions.keep(host.shard(), Kept { stay: host.stay, state: told_apart(), progress });
     let (found, state) = host.assigned().unwrap();
     assert_eq!((&found[&source()], state.keys(), host.producers()), (&record(2), 0, 0));
     // As is one of which no state was kept.
@@ -177,7 +185,7 @@ fn a_producer_that_was_fenced_meanwhile_is_found_out_and_made_anew() {
     host.commits(&source(), 1);
     host.producers();
     let (found, _) = host.assigned().unwrap();
-    host.transactions.keep(host.shard(), Kept { state: told_apart(), progress: found.clone() });
+    host.transactions.keep(host.shard(), Kept { stay: host.stay, state: told_apart(), progress: found.clone() });
     // What the broker says to whoever was fenced.
     host.bed.answer(Request::AddPartitionsToTxn, &[Some(Refusal::ProducerFenced)]);
     let (again, state) = host.assigned().unwrap();
@@ -192,9 +200,38 @@ fn a_shard_that_went_elsewhere_is_taken_over_anew() {
     host.assigned().unwrap();
     host.commits(&source(), 1);
     let (found, _) = host.assigned().unwrap();
-    host.transactions.keep(host.shard(), Kept { state: told_apart(), progress: found });
+    host.transactions.keep(host.shard(), Kept { stay: host.stay, state: told_apart(), progress: found });
     host.producers();
     host.transactions.assigned(&[]);
     let (_, state) = host.assigned().unwrap();
     assert_eq!((state.keys(), host.producers()), (0, 3));
+}
+
+#[test]
+fn what_is_said_late_of_a_stay_that_is_over_touches_nothing() {
+    let mut host = Host::new();
+    let (progress, _) = host.assigned().unwrap();
+    host.commits(&source(), 1);
+    let (over, late) = (host.stay, host.transaction(&source(), 2));
+    let (found, _) = host.assigned().unwrap();
+    assert_eq!(found, ShardProgress::from([(source(), record(1)), (other(), progress[&other()].clone())]));
+    // It would count what is read again from that progress on.
+    assert!(matches!(host.transactions.deliver(late), Err(NotOurs)));
+    host.transactions.release(&[(host.shard(), over)]);
+    host.commits(&source(), 2);
+    let progress = ShardProgress::from([(source(), record(2)), (other(), found[&other()].clone())]);
+    host.transactions.keep(host.shard(), Kept { stay: over, state: told_apart(), progress });
+    assert_eq!(host.assigned().unwrap().1.keys(), 0, "the state was restored");
+    assert!(host.transactions.is_over(&host.shard(), over) && !host.transactions.is_over(&host.shard(), host.stay));
+}
+
+#[test]
+fn what_was_handed_over_before_the_shard_came_back_is_known_to_the_next_stay() {
+    let mut host = Host::new();
+    host.assigned().unwrap();
+    host.transactions.deliver(host.transaction(&source(), 1)).unwrap();
+    let (found, _) = host.assigned().unwrap();
+    // Where its thread had not begun with it, it is not written: in no case does it come behind what is known.
+    assert!(found[&source()] == record(1) || found[&source()].offset == 0);
+    assert_eq!(stored::read(&host.bed.config, found.keys()).unwrap(), found);
 }

@@ -7,7 +7,7 @@ use crate::error::KafkaError;
 use crate::mock::{EmbeddedCluster, Refusal, Request};
 use crate::transactional::takeover::Arriving;
 use crate::transactional::writer::Owner;
-use crate::transactional::{Order, Transaction, TransactionEvent, TransactionsConfig};
+use crate::transactional::{self, Order, Transaction, TransactionEvent, TransactionsConfig};
 use bytes::Bytes;
 use millrace_flow::progress::Progress;
 use millrace_flow::progress_record::ProgressRecord;
@@ -75,7 +75,7 @@ pub(super) fn found(start: i64, committed: Option<&Progress>) -> Assignment {
         offset: committed.map(|progress| progress.prefix),
         metadata: committed.map(Progress::encode).unwrap_or_default(),
     };
-    Assignment { partition: source(), progress, start, state: None }
+    Assignment { partition: source(), progress, start, stay: transactional::Stay::default(), state: None }
 }
 
 /// The progress of the `serial`th write: up to the offset of that number.
@@ -93,8 +93,8 @@ pub(super) fn transaction(serial: u64) -> Arc<Transaction> {
         headers: Vec::new(),
     };
     let progress = ShardProgress::from([(source(), ProgressRecord::of(&progress(serial), None))]);
-    let shard = Sharding::Apart.shard_of(&source());
-    Arc::new(Transaction { shard, outputs: vec![output], changes: Vec::new(), progress })
+    let (shard, stay) = (Sharding::Apart.shard_of(&source()), transactional::Stay::default());
+    Arc::new(Transaction { shard, stay, outputs: vec![output], changes: Vec::new(), progress })
 }
 
 /// What an assignment says is settled.
@@ -119,7 +119,8 @@ impl Stay {
         let released = Arc::new(AtomicBool::new(false));
         let (config, shard) = (bed.config.clone(), bed.config.sharding.shard_of(&found.partition));
         let owner = Owner { config, shard, reports: sender, released: released.clone() };
-        let arriving = Arriving { found: vec![found], kept: None, done, wake: thread::current() };
+        let stay = transactional::Stay::default();
+        let arriving = Arriving { stay, found: vec![found], kept: None, done, wake: thread::current() };
         thread::spawn(move || owner.run(arriving, &orders));
         let assignment = taken.recv_timeout(PATIENCE).expect("taken over in time")?.remove(0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -6,11 +6,12 @@ use crate::consumer::{Assignment, CommittedProgress};
 use crate::delivery::DeliveryEvent;
 use crate::error::KafkaError;
 use crate::reader::{Isolation, TopicReader};
-use crate::transactional::{NotOurs, TransactionEvent, Transactions, stored};
+use crate::transactional::{NotOurs, Transaction, TransactionEvent, Transactions, stored};
 use millrace_flow::ledger::{Admitted, Ledger};
 use millrace_flow::progress::{Progress, ProgressBudget};
 use millrace_flow::progress_record::ProgressRecord;
 use millrace_flow::record::TopicPartition;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -120,13 +121,15 @@ fn partitions_that_come_together_are_taken_over_together() {
     both.sort_by_key(|assignment| assignment.partition.partition);
     assert_eq!(both.iter().map(|assignment| assignment.start).collect::<Vec<_>>(), [0, 4]);
 
-    let first = transaction(1);
+    let stay = both.iter().find(|assignment| assignment.partition == source()).unwrap().stay;
+    let of_stay = |serial| Arc::new(Transaction { stay, ..Transaction::clone(&transaction(serial)) });
+    let first = of_stay(1);
     transactions.deliver(first.clone()).unwrap();
     let committed = events.blocking_recv().unwrap();
-    assert_eq!(committed, DeliveryEvent::Transaction(TransactionEvent::Committed(first)));
+    assert_eq!(committed, DeliveryEvent::Transaction(TransactionEvent::Committed(first.clone())));
 
-    transactions.release(&[source()]);
-    assert!(matches!(transactions.deliver(transaction(2)), Err(NotOurs)), "no longer");
+    transactions.release(&[(first.shard.clone(), stay)]);
+    assert!(matches!(transactions.deliver(of_stay(2)), Err(NotOurs)), "no longer");
     let there = stored::read(&bed.config, [&other.partition]).unwrap().remove(&other.partition).unwrap();
     assert_eq!((there.offset, there.text.as_str()), (4, ""));
 }
@@ -139,7 +142,8 @@ fn a_partition_that_is_let_go_on_its_way_in_is_let_go() {
     let transactions = Transactions::new(bed.config.clone(), reports);
     let mut takeover = transactions.take_over(vec![found(0, None)], &thread::current()).unwrap();
     assert!(takeover.poll().unwrap().is_none());
-    transactions.release(&[source()]);
+    // The group has taken it away and given it back.
+    let _next = transactions.take_over(vec![found(0, None)], &thread::current()).unwrap();
     let error = poll(|| takeover.poll().transpose()).unwrap_err();
     assert!(error.to_string().contains("let go"), "{error}");
 }

@@ -12,7 +12,7 @@ use millrace_flow::record::{Record, TopicPartition};
 use millrace_flow::shard::Sharding;
 use millrace_flow::state::{KeyState, QUIET_AFTER_MS, StateStore, TimerClock};
 use millrace_flow::transactions::TransactionLimits;
-use millrace_kafka::transactional::Transaction;
+use millrace_kafka::transactional::{Stay, Transaction};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ fn path() -> RecordPath {
 
 fn assign(path: &mut RecordPath, mut state: Option<Box<StateStore>>) {
     for partition in partitions().into_iter().chain([TopicPartition::new("again", 0)]) {
-        path.assign(partition, Progress::at(0), state.take());
+        path.assign(partition, Progress::at(0), Stay::default(), state.take());
     }
 }
 

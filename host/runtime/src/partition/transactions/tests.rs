@@ -9,7 +9,7 @@ use millrace_flow::progress::Progress;
 use millrace_flow::record::{OutputRecord, Record, TopicPartition};
 use millrace_flow::transactions::TransactionLimits;
 use millrace_kafka::delivery::{DeliveryError, OutputFailure};
-use millrace_kafka::transactional::Transaction;
+use millrace_kafka::transactional::{Stay, Transaction};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -194,7 +194,7 @@ fn a_report_of_an_earlier_stay_is_ignored() {
     let earlier = sealed(&mut path, now);
     path.revoke(&[here()]);
     assert!(path.committed(&earlier, now).is_none(), "nobody owns the partition");
-    path.assign(here(), Progress::at(0), None);
+    path.assign(here(), Progress::at(0), Stay::default(), None);
     take(&mut path, vec![record(0)], now);
     emit(&mut path, 1, &["a"], now);
     let present = sealed(&mut path, now);
@@ -261,7 +261,7 @@ fn it_is_drained_once_everything_is_committed() {
 fn each_partition_has_a_transaction_of_its_own() {
     let (mut path, now) = started(1);
     let there = TopicPartition::new("in", 1);
-    path.assign(there.clone(), Progress::at(5), None);
+    path.assign(there.clone(), Progress::at(5), Stay::default(), None);
     take(&mut path, vec![Record { source: there.clone(), ..record(5) }], now);
     emit(&mut path, 0, &["a"], now);
     emit(&mut path, 1, &["b"], now);
