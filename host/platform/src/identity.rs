@@ -93,6 +93,12 @@ pub fn timer_record(partition: &TopicPartition, timer: &DueTimer) -> Record {
     }
 }
 
+/// What tells a timer from all others of its shard, in one word without blank space.
+pub fn timer_word(timer: &DueTimer) -> String {
+    let (key, name, clock, due_ms) = parts(timer);
+    format!("{TIMER}/{clock}/{due_ms}/{key}/{}", URL_SAFE_NO_PAD.encode(name))
+}
+
 /// What stands in the place of an offset.
 const TIMER: &str = "timer";
 

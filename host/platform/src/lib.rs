@@ -31,7 +31,7 @@ pub use envelope::{BuiltOutput, CheckError, Given, OutputStream, build_output};
 pub use error_event::{Attempts, ERROR_EVENT_BYTES_LEAST, ERROR_SCHEMA_URI, ErrorStream, build_error_event};
 pub use facts::{Conceals, EventFacts};
 pub use fit::Unfit;
-pub use identity::{Origin, meta_id, timer_record};
+pub use identity::{Origin, meta_id, timer_record, timer_word};
 pub use key::{KeyField, build as build_key};
 pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};
 pub use projection::Projection;

@@ -51,8 +51,20 @@ pub struct Job {
     pub state: Option<Box<KeyState>>,
     /// Which try it is.
     pub attempts: Attempts,
-    /// Whether it killed the host so often that it is not run any more, but becomes an error event.
-    pub is_condemned: bool,
+    /// What is known of it from earlier deaths of the host.
+    pub suspicion: Suspicion,
+}
+
+/// What is known of an event or timer from deaths of the host. See `breadcrumb.rs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Suspicion {
+    /// Nothing.
+    #[default]
+    None,
+    /// It was there more than once: while it is in a worker's hands, nothing else of this host is in any.
+    RunsAlone,
+    /// It killed the host: it is not run any more, but becomes an error event.
+    Condemned,
 }
 
 /// What a worker made of a job.

@@ -43,7 +43,7 @@ pub use refused::{Refused, Unable};
 pub use reprocessed::ReprocessTopic;
 pub use state::NoRoom;
 
-use crate::job::{Finish, Finished, JobId, VersionId};
+use crate::job::{Finish, Finished, JobId, Suspicion, VersionId};
 use crate::metrics::PipelineMetrics;
 use millrace_flow::admission::{Admission, AdmissionLimits, AnswerEstimate, Head};
 use millrace_flow::failures::{FailureBreaker, FailureLimits, FailureNews, Gate, Purpose};
@@ -145,8 +145,8 @@ struct OpenJob {
     /// Whether it was admitted alone, to find out whether events still fail.
     purpose: Purpose,
     worker: Option<usize>,
-    /// Whether it killed the host so often that it is not run any more.
-    is_condemned: bool,
+    /// What is known of it from earlier deaths of the host.
+    suspicion: Suspicion,
     /// Whether its lane went on and its progress was reserved: once, also when it has to run again.
     released: bool,
     /// What came of it, once that is known; counted when it settles.
@@ -331,7 +331,7 @@ impl RecordPath {
                 let id = JobId(*next_job);
                 *next_job += 1;
                 let lane = lane_of(order, record.key.as_deref());
-                let is_condemned = Self::is_condemned(suspects, id, &record);
+                let suspicion = suspects.note(id, &record, None);
                 jobs.insert(
                     id,
                     OpenJob {
@@ -346,7 +346,7 @@ impl RecordPath {
                         admitted: now,
                         purpose,
                         worker: None,
-                        is_condemned,
+                        suspicion,
                         released: false,
                         ending: None,
                         changes: StateChanges::default(),

@@ -4,7 +4,7 @@
 
 use crate::breadcrumb::Crumb;
 use crate::config::UnfitConfig;
-use crate::job::{Finish, Finished, Job, JobId, VersionId};
+use crate::job::{Finish, Finished, Job, JobId, Suspicion, VersionId};
 use crate::spec::{InputBinding, PipelineSpec};
 use crate::worker::account::{Account, SLICE};
 use crate::worker::{Role, Shared};
@@ -19,7 +19,7 @@ use millrace_flow::state::{DueTimer, StateChanges};
 use millrace_kafka::failpoint::{self, Failpoint};
 use millrace_lookup::{Answered, Forget, LookupService, Request};
 use millrace_platform::{
-    BuiltOutput, Conceals, Document, EditBudget, EventFacts, Given, build_error_event, build_output,
+    BuiltOutput, Conceals, Document, EditBudget, EventFacts, Given, Projection, build_error_event, build_output,
 };
 use millrace_plugin::{Crew, Effect, Event, Payload, Report, Ticket};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -65,6 +65,22 @@ struct OpenEvent {
     deadline: Instant,
 }
 
+/// What of an event is written down while it is in hand.
+struct InHand {
+    record: Arc<Record>,
+    timer: Option<Arc<DueTimer>>,
+}
+
+impl InHand {
+    fn of(job: &Job) -> Self {
+        Self { record: Arc::clone(&job.record), timer: job.timer.clone() }
+    }
+
+    fn event(&self) -> (&Record, Option<&DueTimer>) {
+        (&self.record, self.timer.as_deref())
+    }
+}
+
 /// One version of a pipeline on one worker.
 pub struct Station {
     spec: Arc<PipelineSpec>,
@@ -76,8 +92,10 @@ pub struct Station {
     finished: Vec<Finished>,
     asks: Vec<Request>,
     effects: Vec<Effect>,
-    /// The events that the next turns are about.
-    in_hand: FxHashMap<Ticket, Arc<Record>>,
+    /// The events and timers that the next turns are about.
+    in_hand: FxHashMap<Ticket, InHand>,
+    /// How many of those that are open run alone.
+    alone: usize,
     account: Account,
     /// What the worker is that it is on.
     on: Role,
@@ -96,6 +114,7 @@ impl Station {
             asks: Vec::new(),
             effects: Vec::new(),
             in_hand: FxHashMap::default(),
+            alone: 0,
             account: Account::open(Instant::now()),
             on: Role::Ordinary,
         }
@@ -119,7 +138,7 @@ impl Station {
     /// Decodes the job's record and hands it to an instance, or finishes it here and now.
     pub(crate) fn start(&mut self, mut job: Job, shared: &Shared, now_ms: u64) {
         let spec = Arc::clone(&self.spec);
-        if job.is_condemned {
+        if job.suspicion == Suspicion::Condemned {
             let message = "the host died each time that it had this event in its hands, at last with no other beside it; \
                            it was not run again";
             return self.fail(&job, None, Failure::new(Cause::HostDied.word(), message), now_ms);
@@ -182,21 +201,28 @@ impl Station {
     fn seat(&mut self, ticket: Ticket, job: Job, document: Option<Document>, facts: EventFacts) {
         let deadline = Instant::now() + self.spec.event_deadline;
         self.deadlines.push_back((deadline, ticket));
-        self.in_hand.insert(ticket, Arc::clone(&job.record));
+        self.in_hand.insert(ticket, InHand::of(&job));
+        self.alone += usize::from(job.suspicion == Suspicion::RunsAlone);
         self.open
             .insert(ticket, OpenEvent { job, document, facts, answer_bytes: 0, told_bytes: 0, asks_open: 0, deadline });
     }
 
     /// Takes note of events that will be started now: from here on they may kill the host.
     pub(crate) fn take_in_hand(&mut self, jobs: &[Job], crumb: &mut Crumb) {
-        crumb.lay(&self.spec.name, jobs.iter().map(|job| &job.record).chain(self.in_hand.values()));
+        let starting = jobs.iter().map(|job| (&*job.record, job.timer.as_deref()));
+        crumb.lay(&self.spec.name, starting.chain(self.in_hand.values().map(InHand::event)));
+    }
+
+    /// Whether an event is open that runs alone.
+    pub(crate) fn runs_alone(&self) -> bool {
+        self.alone > 0
     }
 
     /// Takes the answer to one of an event's questions. One for an event that is over is nobody's.
     pub(crate) fn answer(&mut self, ticket: Ticket, answered: Answered) {
         failpoint::pass(Failpoint::Answered);
         if let Some(open) = self.open.get_mut(&ticket) {
-            self.in_hand.insert(ticket, Arc::clone(&open.job.record));
+            self.in_hand.insert(ticket, InHand::of(&open.job));
             open.asks_open = open.asks_open.saturating_sub(1);
             open.deadline += Duration::from_millis(answered.held_ms);
             open.answer_bytes += answered.answer.as_ref().map_or(0, |reply| reply.held() as u64);
@@ -232,7 +258,7 @@ impl Station {
     pub(crate) fn round(&mut self, shared: &Shared, crumb: &mut Crumb) {
         let now_ms = shared.clock.now_ms();
         if self.crew.has_work() {
-            crumb.lay(&self.spec.name, self.in_hand.values());
+            crumb.lay(&self.spec.name, self.in_hand.values().map(InHand::event));
             let mut effects = std::mem::take(&mut self.effects);
             let (began, spent) = (Instant::now(), ThreadTime::now());
             failpoint::pass(Failpoint::InTurn);
@@ -295,6 +321,7 @@ impl Station {
     /// Takes the event of a finished ticket out of the books.
     fn close(&mut self, ticket: Ticket, shared: &Shared) -> Option<OpenEvent> {
         let open = self.open.remove(&ticket)?;
+        self.alone -= usize::from(open.job.suspicion == Suspicion::RunsAlone);
         if open.asks_open > 0 {
             shared.lookup.cancel(&[token(self.spec.version, ticket)]);
         }
@@ -337,18 +364,20 @@ impl Station {
     fn check(&self, open: &OpenEvent, emissions: Vec<Emission>, now_ms: u64) -> Result<Vec<OutputRecord>, Failure> {
         let spec = &self.spec;
         let origin = spec.origin(&open.job.record, open.job.timer.as_deref());
-        let input = spec.inputs.get(&open.job.record.source.topic);
+        // A timer has no document, so it is all the same what of it was seen.
+        let all = Projection::everything();
+        let seen = spec.inputs.get(&open.job.record.source.topic).map_or(&all, |input| &input.projection);
         let mut outputs = Vec::with_capacity(emissions.len());
         let mut bytes = 0;
         let mut budget = EditBudget::default();
         for (index, emission) in (0..).zip(emissions) {
-            let (Some(stream), Some(input)) = (spec.outputs.get(&emission.output), input) else {
+            let Some(stream) = spec.outputs.get(&emission.output) else {
                 return Err(Failure::new(
                     Cause::OutputInvalid.word(),
                     format!("output `{}` is bound to no stream", emission.output),
                 ));
             };
-            let given = Given { document: open.document.as_ref(), seen: &input.projection, origin: &origin };
+            let given = Given { document: open.document.as_ref(), seen, origin: &origin };
             let BuiltOutput { record, dropped } = build_output(&given, emission, index, stream, now_ms, &mut budget)
                 .map_err(|error| Failure::new(error.cause().word(), error.to_string()))?;
             dropped.iter().for_each(|dropped| spec.metrics.dropped_fields(&dropped.path, dropped.count));

@@ -11,7 +11,7 @@ pub use floor::Role;
 pub use inbox::Inbox;
 
 use crate::breadcrumb::Crumb;
-use crate::job::{Job, JobId, PipelineId, VersionId};
+use crate::job::{Job, JobId, PipelineId, Suspicion, VersionId};
 use crate::station::Station;
 use floor::Floor;
 use millrace_flow::clock::Clock;
@@ -42,6 +42,13 @@ pub enum Message {
     Stop,
 }
 
+impl Message {
+    /// Whether it brings an event that runs alone.
+    fn runs_alone(&self) -> bool {
+        matches!(self, Self::Start(_, jobs) if jobs.iter().any(|job| job.suspicion == Suspicion::RunsAlone))
+    }
+}
+
 /// What a worker works with.
 #[derive(Clone)]
 pub struct Shared {
@@ -64,12 +71,15 @@ pub fn run(mut inbox: Receiver<Message>, role: Role, partner: Inbox, shared: Sha
         tracing::warn!(%error, "Plugins that use too much CPU time cannot be given low priority.");
     }
     let mut floor = Floor::new(role, partner, shared, crumb);
+    let hands = floor.hands();
     loop {
         let Some(first) = next_message(&mut inbox, &floor) else { return };
         let received = take(first, &mut inbox);
         if received.iter().any(|message| matches!(message, Message::Stop)) {
             return;
         }
+        let alone = floor.runs_alone() || received.iter().any(Message::runs_alone);
+        let _full = hands.fill(alone);
         received.into_iter().for_each(|message| floor.apply(message));
         floor.round();
     }

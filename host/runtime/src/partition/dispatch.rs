@@ -50,6 +50,12 @@ impl RecordPath {
         if let Some(load) = self.load.get_mut(batch.worker) {
             *load = load.saturating_sub(batch.jobs.len());
         }
-        self.ready.extend(batch.jobs.into_iter().map(|job| job.id));
+        for Job { id, .. } in batch.jobs {
+            // Nobody has it in hand: a suspect may run beside it.
+            if let Some(open) = self.jobs.get_mut(&id) {
+                open.worker = None;
+            }
+            self.ready.push(id);
+        }
     }
 }

@@ -81,8 +81,8 @@ impl RecordPath {
                 match self.state_of(open) {
                     Opened::State(state) => {
                         let (record, timer) = (Arc::clone(&open.record), open.timer.clone());
-                        let (attempts, is_condemned) = (open.attempts, open.is_condemned);
-                        jobs.push((open.version, Job { id, record, timer, state, attempts, is_condemned }));
+                        let (attempts, suspicion) = (open.attempts, open.suspicion);
+                        jobs.push((open.version, Job { id, record, timer, state, attempts, suspicion }));
                     }
                     Opened::NotSetAnyMore => {
                         self.pass_over(id);

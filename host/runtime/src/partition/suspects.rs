@@ -1,9 +1,10 @@
 //! Events that were in a worker's hands when the host died, twice or more often: they run alone, or not at all.
 
 use super::{OpenJob, RecordPath};
-use crate::breadcrumb::{ALONE_FROM, CONDEMNED_FROM, EventPlace};
-use crate::job::JobId;
+use crate::breadcrumb::{EventPlace, suspicion};
+use crate::job::{JobId, Suspicion};
 use millrace_flow::record::Record;
+use millrace_flow::state::DueTimer;
 use std::collections::BTreeMap;
 
 /// The suspects of a path.
@@ -17,25 +18,27 @@ pub(super) struct Suspects {
     cleared: Vec<EventPlace>,
 }
 
+impl Suspects {
+    /// Notes an event that is admitted, by the place that its record names, or a timer. What is known of it.
+    pub(super) fn note(&mut self, id: JobId, record: &Record, timer: Option<&DueTimer>) -> Suspicion {
+        // There are none, but for the host that has just died.
+        if self.deaths.is_empty() {
+            return Suspicion::None;
+        }
+        let suspicion = suspicion(self.deaths.get(&EventPlace::of(record, timer)).copied().unwrap_or(0));
+        if suspicion == Suspicion::RunsAlone {
+            self.open.push(id);
+        }
+        suspicion
+    }
+}
+
 impl RecordPath {
     /// The same, with events that were there when the host died.
     #[must_use]
     pub fn with_suspects(mut self, deaths: BTreeMap<EventPlace, u32>) -> Self {
         self.suspects.deaths = deaths;
         self
-    }
-
-    /// Notes an event that is admitted, by the place that its record names. True: it is not to be run any more.
-    pub(super) fn is_condemned(suspects: &mut Suspects, id: JobId, record: &Record) -> bool {
-        // There are none, but for the host that has just died.
-        if suspects.deaths.is_empty() {
-            return false;
-        }
-        let deaths = suspects.deaths.get(&(record.source.clone(), record.offset)).copied().unwrap_or(0);
-        if (ALONE_FROM..CONDEMNED_FROM).contains(&deaths) {
-            suspects.open.push(id);
-        }
-        deaths >= CONDEMNED_FROM
     }
 
     /// What may be handed out of what is ready: a suspect alone, and nothing while one is being run. What waits in a lane
@@ -64,7 +67,7 @@ impl RecordPath {
         if self.suspects.deaths.is_empty() {
             return;
         }
-        let place = (job.record.source.clone(), job.record.offset);
+        let place = EventPlace::of(&job.record, job.timer.as_deref());
         if self.suspects.deaths.remove(&place).is_some() {
             self.suspects.cleared.push(place);
         }
@@ -84,9 +87,13 @@ mod tests {
     use millrace_flow::failures::FailureLimits;
     use std::time::Instant;
 
+    fn place(offset: i64) -> EventPlace {
+        EventPlace::of(&record(offset), None)
+    }
+
     /// A path with five events at hand, of which some were there at so many deaths.
     fn suspicious(deaths: &[(i64, u32)]) -> RecordPath {
-        let deaths = deaths.iter().map(|(offset, deaths)| ((record(0).source, *offset), *deaths)).collect();
+        let deaths = deaths.iter().map(|(offset, deaths)| (place(*offset), *deaths)).collect();
         let mut path = path(FailureLimits::default()).with_suspects(deaths);
         path.poll((0..5).map(record).collect(), Instant::now());
         path.admit(Instant::now());
@@ -114,19 +121,22 @@ mod tests {
         assert_eq!(handed_out(&mut path), [1]);
         assert!(handed_out(&mut path).is_empty());
         skip(&mut path, 1);
-        assert_eq!(path.cleared_suspects(), [(record(0).source, 1)]);
+        assert_eq!(path.cleared_suspects(), [place(1)]);
         assert_eq!(handed_out(&mut path), [3]);
         skip(&mut path, 3);
         assert_eq!(handed_out(&mut path), [0, 2, 4]);
-        assert_eq!(path.cleared_suspects(), [(record(0).source, 3)]);
+        assert_eq!(path.cleared_suspects(), [place(3)]);
     }
 
     #[test]
     fn an_event_that_was_there_at_three_deaths_is_condemned() {
         let mut path = suspicious(&[(2, 3)]);
         let condemned: Vec<_> =
-            path.dispatch().into_iter().flat_map(|batch| batch.jobs).filter(|job| job.is_condemned).collect();
-        assert_eq!(condemned.iter().map(|job| job.id.0).collect::<Vec<_>>(), [2]);
+            path.dispatch().into_iter().flat_map(|batch| batch.jobs).map(|job| (job.id.0, job.suspicion)).collect();
+        assert_eq!(
+            condemned.iter().filter(|(_, suspicion)| *suspicion != Suspicion::None).collect::<Vec<_>>(),
+            [&(2, Suspicion::Condemned)]
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ impl RecordPath {
         if self.changelog.is_none() || self.drain.is_some() || self.failures.gate(now) != Gate::Go {
             return;
         }
-        let Self { partitions, shards, admission, answers, jobs, next_job, ready, order, .. } = self;
+        let Self { partitions, shards, admission, answers, jobs, next_job, ready, order, suspects, .. } = self;
         for (name, shard) in shards.iter_mut() {
             let Some(state) = &mut shard.state else { continue };
             let owned = || shard.partitions.iter().filter_map(|name| Some((name, partitions.get(name)?)));
@@ -40,12 +40,14 @@ impl RecordPath {
                 let id = JobId(*next_job);
                 *next_job += 1;
                 let lane = lane_of(*order, Some(&timer.key));
+                let record = timer_record(name.place(), &timer);
+                let suspicion = suspects.note(id, &record, Some(&timer));
                 jobs.insert(
                     id,
                     OpenJob {
                         partition: first.clone(),
                         offset: -1,
-                        record: Arc::new(timer_record(name.place(), &timer)),
+                        record: Arc::new(record),
                         timer: Some(Arc::new(timer)),
                         version,
                         lane,
@@ -54,7 +56,7 @@ impl RecordPath {
                         admitted: now,
                         purpose: Purpose::Ordinary,
                         worker: None,
-                        is_condemned: false,
+                        suspicion,
                         released: false,
                         ending: None,
                         changes: StateChanges::default(),

@@ -2,7 +2,7 @@
 //! sends it to the worker where the station was attached; it is passed on from there.
 
 use super::{Inbox, Message, Shared};
-use crate::breadcrumb::Crumb;
+use crate::breadcrumb::{Crumb, Hands};
 use crate::job::{PipelineId, VersionId};
 use crate::station::{Station, token_parts};
 use millrace_lookup::Answered;
@@ -45,6 +45,16 @@ impl Floor {
     /// When the next event's time is over.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.stations.values().filter_map(Station::next_deadline).min()
+    }
+
+    /// The hands of all workers.
+    pub(super) fn hands(&self) -> Hands {
+        self.crumb.hands().clone()
+    }
+
+    /// Whether an event is open here that runs alone.
+    pub(super) fn runs_alone(&self) -> bool {
+        self.stations.values().any(Station::runs_alone)
     }
 
     /// Does what a message says, or passes it on.

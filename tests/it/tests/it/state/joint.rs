@@ -128,6 +128,37 @@ fn a_host_that_slept_through_a_rebalance_counts_nothing_twice() -> anyhow::Resul
 }
 
 #[test]
+fn a_timer_of_two_topics_gives_out_what_was_held() -> anyhow::Result<()> {
+    const WAIT_MS: i64 = 60_000;
+    let mut stage = stage("joint-timed", "reorder-buffer", &["order", "events"], 1)?;
+    let topic = "joint-timed.more";
+    kafka()?.create_topics(&[Topic::new(topic, 1, &[])])?;
+    stage.enrichment.more_inputs = vec![topic.to_owned()];
+    stage.enrichment.settings = format!("{{ wait_ms: {WAIT_MS} }}");
+    let of_more =
+        |page, sequence, time_ms| OutputRecord { topic: topic.into(), ..event(&stage, page, sequence, time_ms) };
+    // Number 1 never comes, so 2 waits for the timer; both topics have to come to its time.
+    stage.feed_records([event(&stage, 7, 0, TIME_MS), of_more(7, 2, TIME_MS)])?;
+    let host = stage.start()?;
+    stage.committed_to_the_end_of(topic, 1).map_err(|late| late.context(host.log_tail()))?;
+    stage.committed_to_the_end(1)?;
+    let later = TIME_MS + WAIT_MS;
+    stage.feed_records([event(&stage, 8, 0, later), of_more(9, 0, later)])?;
+    wait_for_metrics(&host, "the timer", |metrics| metrics.sum("millrace_timers_fired_total", &[]) == 1.0)?;
+    assert_eq!(host.terminate()?, Some(0));
+    assert_eq!(stage.errors()?.len(), 0);
+    let outputs = stage.committed_outputs()?;
+    let came = numbers(&outputs, "sequence")?;
+    assert_eq!((&came[&7], &came[&8], &came[&9]), (&vec![0, 2], &vec![0], &vec![0]));
+    let sources: Vec<String> = outputs.iter().filter_map(|output| header(output, "millrace-src")).collect();
+    let of_shard = |source: &&String| source.contains("/joint-timed.state/0/timer/event_time/");
+    assert_eq!(sources.iter().filter(of_shard).count(), 1, "{sources:?}");
+    let audit = millrace(&stage, "audit", &["--json"])?;
+    assert_eq!(audit.code, Some(0), "{audit:?}");
+    Ok(())
+}
+
+#[test]
 fn a_failed_event_comes_back_to_the_state_of_its_key_and_counts_once() -> anyhow::Result<()> {
     const PAGES: u64 = 260;
     let mut stage = stage("joint-again", "counter", &["counts"], 2)?;
