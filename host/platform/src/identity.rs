@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use millrace_flow::record::{Record, TopicPartition};
-use millrace_flow::state::DueTimer;
+use millrace_flow::state::{DueTimer, TimerClock};
 use sha1::{Digest, Sha1};
 use std::io::Write as _;
 use std::sync::LazyLock;
@@ -75,6 +75,18 @@ pub(crate) fn source_of(origin: &Origin<'_>) -> String {
     }
 }
 
+/// Reads what [`source_of`] writes of a timer: the id of the cluster, the place of its shard, the timer.
+pub(crate) fn timer_of(source: &str) -> Option<(&str, TopicPartition, DueTimer)> {
+    let mut parts = source.splitn(8, '/');
+    let (cluster_id, topic, partition) = (parts.next()?, parts.next()?, parts.next()?.parse().ok()?);
+    parts.next().filter(|word| *word == TIMER)?;
+    let word = parts.next()?;
+    let clock = [TimerClock::EventTime, TimerClock::Wall].into_iter().find(|clock| clock.word() == word)?;
+    let (due_ms, key, name) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?);
+    let key = URL_SAFE_NO_PAD.decode(key).ok()?.into();
+    Some((cluster_id, TopicPartition::new(topic, partition), DueTimer { due_ms, key, name: name.into(), clock }))
+}
+
 /// Whether the header of an output says that it came from a timer.
 pub(crate) fn is_of_timer(source: &str) -> bool {
     source.split('/').nth(3) == Some(TIMER)
@@ -109,7 +121,6 @@ fn parts(timer: &DueTimer) -> (String, &str, &'static str, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use millrace_flow::state::TimerClock;
 
     #[test]
     fn the_id_is_the_uuid_of_the_joined_coordinates() {
@@ -147,6 +158,11 @@ mod tests {
         assert_eq!(meta_id(&origin, "out", 0), Uuid::new_v5(&namespace, name.as_bytes()));
         let source = source_of(&origin);
         assert_eq!(source, format!("c1/in/3/timer/event_time/1700/{key}/gap/2"));
+        assert_eq!(timer_of(&source), Some(("c1", TopicPartition::new("in", 3), timer.clone())));
+        for other in ["c1/in/3/7", "c1/in/3/timer/wall/5/YQ", "c1/in/3/timer/noon/5/YQ/n", "c1/in/3/timer/wall/x/YQ/n"]
+        {
+            assert_eq!(timer_of(other), None, "{other}");
+        }
         assert!(is_of_timer(&source) && !is_of_timer("c1/timer/3/7"));
     }
 }

@@ -35,7 +35,7 @@ pub use identity::{Origin, meta_id, timer_record, timer_word};
 pub use key::{KeyField, build as build_key};
 pub use pointer::{POINTER_STEPS_MAX, Pointer, PointerError};
 pub use projection::Projection;
-pub use provenance::{BadHeader, Part, Provenance, error_provenance, output_provenance};
+pub use provenance::{BadHeader, Cause, Part, Provenance, error_provenance, output_provenance};
 pub use reprocess::{Coordinates, FailedEvent, NoErrorEvent, Original, Restored, Unreturnable, error_source, restore};
 pub use schema::{Invalid, Presence, Schema, SchemaError, SchemaUri, SchemaUriError, SchemaVersion, Violation};
 pub use streams::{

@@ -1,18 +1,29 @@
 //! What an output or an error event says of where it came from, read again from its headers.
 
 use crate::envelope::{HEADER_INDEX, HEADER_PLUGIN, HEADER_SOURCE};
+use crate::identity::timer_of;
 use crate::reprocess::{Coordinates, parse_source, reprocessed, text_of, value_of};
-use millrace_flow::record::Header;
+use millrace_flow::record::{Header, TopicPartition};
+use millrace_flow::state::DueTimer;
 
 /// Where a result came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance<'h> {
     /// The id of the cluster that the record was read from.
     pub cluster_id: &'h str,
-    /// Where it lay.
-    pub at: Coordinates,
+    /// The event or timer.
+    pub cause: Cause,
     /// Which result of its event it is.
     pub part: Part,
+}
+
+/// What a result came of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The event that lay there.
+    Event(Coordinates),
+    /// A timer of the shard with this place.
+    Timer(TopicPartition, DueTimer),
 }
 
 /// Which result of its event something is.
@@ -64,12 +75,19 @@ fn provenance<'h>(
     if names.into_iter().all(|name| value_of(headers, name).is_none()) {
         return Ok(None);
     }
-    let source = text_of(headers, &HEADER_SOURCE).and_then(parse_source);
-    let (cluster_id, at) = source.ok_or(BadHeader("millrace-src"))?;
+    let (cluster_id, cause) = text_of(headers, &HEADER_SOURCE).and_then(cause_of).ok_or(BadHeader("millrace-src"))?;
     if !text_of(headers, &HEADER_PLUGIN).is_some_and(is_digest) {
         return Err(BadHeader("millrace-plugin"));
     }
-    Ok(Some(Provenance { cluster_id, at, part: part()? }))
+    Ok(Some(Provenance { cluster_id, cause, part: part()? }))
+}
+
+/// Reads what `source_of` writes.
+fn cause_of(source: &str) -> Option<(&str, Cause)> {
+    match timer_of(source) {
+        Some((cluster_id, place, timer)) => Some((cluster_id, Cause::Timer(place, timer))),
+        None => parse_source(source).map(|(cluster_id, at)| (cluster_id, Cause::Event(at))),
+    }
 }
 
 /// A SHA-256 in hex.
@@ -95,7 +113,12 @@ mod tests {
     fn check(said: &[(&str, &'static str)], expected: Result<Option<(&str, Part)>, BadHeader>) {
         let headers = headers(said);
         let found = output_provenance(&headers);
-        let found = found.map(|found| found.map(|found| (format!("{}/{}", found.cluster_id, found.at), found.part)));
+        let told = |cause: &Cause| match cause {
+            Cause::Event(at) => at.to_string(),
+            Cause::Timer(place, timer) => format!("{place}/{}", timer.name),
+        };
+        let found =
+            found.map(|found| found.map(|found| (format!("{}/{}", found.cluster_id, told(&found.cause)), found.part)));
         assert_eq!(found, expected.map(|expected| expected.map(|(at, part)| (at.to_owned(), part))), "{said:?}");
     }
 
@@ -103,6 +126,11 @@ mod tests {
     fn an_output_says_where_it_came_from() {
         let (src, idx, plugin) = (("millrace-src", "c/t/0/7"), ("millrace-idx", "2"), ("millrace-plugin", DIGEST));
         check(&[("a", "b"), src, idx, plugin], Ok(Some(("c/t/0/7", Part::Output(2)))));
+        check(
+            &[("millrace-src", "c/log/3/timer/wall/5/YQ/gap"), idx, plugin],
+            Ok(Some(("c/log/3/gap", Part::Output(2)))),
+        );
+        check(&[("millrace-src", "c/log/3/timer/noon/5/YQ/gap"), idx, plugin], Err(BadHeader("millrace-src")));
         check(&[("a", "b")], Ok(None));
         check(&[src, plugin], Err(BadHeader("millrace-idx")));
         check(&[src, ("millrace-idx", "-1"), plugin], Err(BadHeader("millrace-idx")));
@@ -119,7 +147,10 @@ mod tests {
             said.extend(times.map(|times| ("millrace-reprocessed", times)));
             let headers = headers(&said);
             let expected = Coordinates { partition: TopicPartition::new("t", 0), offset: 7 };
-            assert_eq!(error_provenance(&headers), Ok(Some(Provenance { cluster_id: "c", at: expected, part })));
+            assert_eq!(
+                error_provenance(&headers),
+                Ok(Some(Provenance { cluster_id: "c", cause: Cause::Event(expected), part }))
+            );
         }
         let damaged =
             headers(&[("millrace-src", "c/t/0/7"), ("millrace-plugin", DIGEST), ("millrace-reprocessed", "x")]);

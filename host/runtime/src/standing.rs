@@ -143,6 +143,12 @@ impl<'a> Place<'a> {
         self.key(self.pipeline.sharding().shard_of(partition).place()).transactional_id()
     }
 
+    /// The places of the shards that its partitions are of.
+    pub fn shards(&self) -> BTreeSet<TopicPartition> {
+        let sharding = self.pipeline.sharding();
+        self.partitions.iter().map(|partition| sharding.shard_of(partition).place().clone()).collect()
+    }
+
     /// The oldest offset of a partition and the one after its newest.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ impl Source {
 }
 
 /// Which of its event's results it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sort {
     /// An output; its index counts the outputs of the event.
     Output,

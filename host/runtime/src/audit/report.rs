@@ -16,6 +16,8 @@ pub struct Written {
     pub records: u64,
     /// Those that are results of events in the range.
     pub results: u64,
+    /// Those that are results of timers, whenever these were due.
+    pub of_timers: u64,
     /// Those that are results of other events of the pipeline.
     pub outside: u64,
     /// Those whose event is no longer in its topic, though others around it are.
@@ -73,6 +75,7 @@ impl Report {
     fn of_topic(&self, written: &Written) -> String {
         let mut said = vec![format!("{} results of these events", written.results)];
         for (count, what) in [
+            (written.of_timers, "of timers"),
             (written.outside, "of other events"),
             (written.gone, "of records that are not in their topic"),
             (written.others, "of other writers"),
@@ -136,12 +139,12 @@ impl Report {
     }
 
     fn of_written(&self, written: &Written) -> Value {
-        let Written { topic, records, results, outside, gone, others } = written;
+        let Written { topic, records, results, of_timers, outside, gone, others } = written;
         let found: Map<String, Value> = Defect::ALL
             .into_iter()
             .map(|defect| (defect.word().to_owned(), self.findings.count_in(topic, defect).into()))
             .collect();
-        json!({ "topic": topic, "records": records, "results": results, "outside": outside, "gone": gone,
+        json!({ "topic": topic, "records": records, "results": results, "of_timers": of_timers, "outside": outside, "gone": gone,
                 "others": others, "findings": found })
     }
 }

@@ -6,6 +6,7 @@ use super::evidence::{Evidence, Found, Input, Sort, Source, lane};
 use super::finding::{Defect, Finding, Findings};
 use super::judge::{Promise, Repeats, Rules, Silence, judge};
 use super::report::{Report, Written};
+use super::timers::TimerResults;
 use super::window::Window;
 use super::written::{Judged, Topic, Validator, Whose, document, topics, whose};
 use crate::config::{OrderConfig, PipelineConfig};
@@ -16,7 +17,7 @@ use anyhow::bail;
 use millrace_flow::progress::Progress;
 use millrace_flow::record::{Record, TopicPartition};
 use millrace_kafka::range::{RangeReader, Step};
-use millrace_platform::{Coordinates, restore};
+use millrace_platform::{Cause, Coordinates, restore};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,7 +54,13 @@ pub struct Plan {
 /// # Errors
 /// A cluster or a schema repository is out of reach, a topic is missing, or it was interrupted: then nothing is known.
 pub fn run(plan: &Plan, stop: &AtomicBool) -> anyhow::Result<Report> {
-    let mut session = Session { plan, stop, screen: Screen::new(), findings: Findings::keeping(plan.findings_max) };
+    let mut session = Session {
+        plan,
+        stop,
+        screen: Screen::new(),
+        findings: Findings::keeping(plan.findings_max),
+        timers: TimerResults::default(),
+    };
     let report = session.run();
     session.screen.clear();
     report
@@ -64,6 +71,7 @@ struct Session<'a> {
     stop: &'a AtomicBool,
     screen: Screen,
     findings: Findings,
+    timers: TimerResults,
 }
 
 impl Session<'_> {
@@ -75,6 +83,7 @@ impl Session<'_> {
         self.screen.phase("Looking at the topics.");
         let place = Place::find(pipeline, self.plan.truth.clone())?;
         let topics = topics(pipeline)?;
+        self.timers = TimerResults::of(place.shards());
         let mut evidence = self.read_inputs(&place)?;
         evidence.topics = topics.iter().map(|topic| topic.name.clone()).collect();
         let mut written = Vec::new();
@@ -220,8 +229,30 @@ impl Session<'_> {
                 return Ok(None);
             }
         };
-        let at = &provenance.at;
         let is_ours = provenance.cluster_id == place.cluster_id;
+        let at = match &provenance.cause {
+            Cause::Event(at) => at,
+            Cause::Timer(shard, timer) if is_ours && self.timers.are_of(shard) => {
+                written.of_timers += 1;
+                let judged = match &parsed {
+                    Ok(_) => validator.judge(topic, value, &provenance, record.timestamp_ms)?,
+                    Err(detail) => Judged::Invalid(detail.clone()),
+                };
+                if let Judged::Invalid(detail) = judged {
+                    self.findings.add(None, invalid(None, detail));
+                }
+                let part = (topic.sort, provenance.part.index());
+                let again = self.timers.note((shard, timer), part, &result);
+                if let Some(detail) = again.filter(|_| self.plan.repeats == Repeats::Found) {
+                    self.findings.add(None, Finding { defect: Defect::Doubled, ..invalid(None, detail) });
+                }
+                return Ok(None);
+            }
+            Cause::Timer(..) => {
+                written.others += 1;
+                return Ok(None);
+            }
+        };
         let source = (0..).zip(sources).find(|(_, source)| is_ours && source.partition == at.partition);
         let Some((source_number, source)) = source else {
             written.others += 1;

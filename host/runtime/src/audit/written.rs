@@ -6,8 +6,8 @@ use crate::registry::{SchemaLookupError, Schemas};
 use anyhow::Context as _;
 use millrace_flow::record::{Record, TopicPartition};
 use millrace_platform::{
-    DecodeLimits, Document, ERROR_SCHEMA_URI, Origin, Part, Provenance, Schema, SchemaUri, error_provenance, meta_id,
-    output_provenance,
+    Cause, DecodeLimits, Document, ERROR_SCHEMA_URI, Origin, Part, Provenance, Schema, SchemaUri, error_provenance,
+    meta_id, output_provenance, timer_record,
 };
 use std::sync::Arc;
 
@@ -119,7 +119,8 @@ pub struct Validator<'a> {
 }
 
 impl Validator<'_> {
-    /// Judges a result of `topic` by its schema and its cause.
+    /// Judges a result of `topic` by its schema and its cause. `timestamp_ms` is that of its event's record; that of a timer
+    /// has none.
     ///
     /// # Errors
     /// A schema cannot be read now, which is nobody's fault here.
@@ -185,9 +186,14 @@ enum Problem {
 }
 
 fn expected_id(pipeline: &str, provenance: &Provenance<'_>, timestamp_ms: i64, stream: &str) -> String {
-    let Provenance { cluster_id, at, part } = provenance;
-    let source = TopicPartition::clone(&at.partition);
-    let record = Record { source, offset: at.offset, timestamp_ms, key: None, value: None, headers: Vec::new() };
-    let origin = Origin { pipeline, cluster_id, record: &record, plugin_digest: "", timer: None };
+    let Provenance { cluster_id, cause, part } = provenance;
+    let (record, timer) = match cause {
+        Cause::Timer(place, timer) => (timer_record(place, timer), Some(timer)),
+        Cause::Event(at) => {
+            let (source, offset) = (TopicPartition::clone(&at.partition), at.offset);
+            (Record { source, offset, timestamp_ms, key: None, value: None, headers: Vec::new() }, None)
+        }
+    };
+    let origin = Origin { pipeline, cluster_id, record: &record, plugin_digest: "", timer };
     meta_id(&origin, stream, Part::index(*part)).to_string()
 }
