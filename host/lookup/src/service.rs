@@ -228,14 +228,16 @@ impl LookupService {
 
 fn target_stats(target: &Target, now_ms: u64) -> TargetStats {
     let state = target.lock();
+    let breaker =
+        if state.queue.len() == 0 { state.breaker.state_unasked(now_ms) } else { state.breaker.state(now_ms) };
     TargetStats {
         name: Arc::clone(&target.name),
         calls: target.calls.load(Ordering::Relaxed),
         failures: target.failures.load(Ordering::Relaxed),
-        waiting: state.queue.len(),
-        slots_taken: state.busy(),
+        waiting: state.queue.waiting(),
+        slots_taken: state.calling(),
         slots: target.slots(),
-        breaker: state.breaker.state(now_ms),
+        breaker,
         held_ms: state.breaker.held_ms(now_ms),
     }
 }

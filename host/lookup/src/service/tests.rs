@@ -366,6 +366,30 @@ async fn what_was_cancelled_before_it_was_sent_costs_no_call() {
     assert_eq!(bed.service.stats().open_tokens, 0);
 }
 
+/// Of the one target: questions that wait, calls that are under way.
+fn waiting_and_calls(bed: &Bed) -> (usize, usize) {
+    let stats = bed.service.stats();
+    (stats.targets[0].waiting, stats.targets[0].slots_taken)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_does_not_count_as_waiting() {
+    let bed = Bed::with(
+        |_, ids| Ok(found(ids, "t")),
+        |cfg| {
+            cfg.wikis[0].slots = 2;
+            cfg.wikis[0].calls_per_second_max = Some(5);
+        },
+    );
+    bed.ask("en.wiki.test", 1..=120);
+    assert_eq!(waiting_and_calls(&bed), (120, 0));
+    pass(50).await;
+    // The other slot is taken, and waits for the rate.
+    assert_eq!(waiting_and_calls(&bed), (70, 1));
+    pass(1_000).await;
+    assert_eq!((bed.answers().len(), waiting_and_calls(&bed)), (120, (0, 0)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn idle_targets_make_room_for_others() {
     let bed = Bed::with(|_, ids| Ok(found(ids, "t")), |cfg| cfg.targets_max = 2);
