@@ -125,11 +125,6 @@ impl Scope {
         self
     }
 
-    /// Whether anything is granted.
-    pub fn asks_anything(&self) -> bool {
-        !self.kinds.is_empty()
-    }
-
     /// Whether asks of that kind are granted.
     pub(crate) fn allows(&self, kind: Kind) -> bool {
         self.kinds.contains(&kind)

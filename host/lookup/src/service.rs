@@ -185,10 +185,15 @@ impl LookupService {
         self.inner.forgotten.forget(&domain, what, now_ms);
     }
 
-    /// Of the limits of the group this host takes the part that its partitions are: `owned` of `of`. Before anybody says so,
-    /// it takes them whole. Where that gives it more slots than before, they are used from the next ask or answer on.
-    pub fn set_group_share(&self, owned: u32, of: u32) {
-        self.inner.share.set(owned, of);
+    /// Of the limits of the group this host takes this share, from 0 to 1. Before anybody says so, it takes them whole. Where
+    /// that gives it more slots than before, they are used from the next ask or answer on.
+    pub fn set_group_share(&self, share: f64) {
+        self.inner.share.set(share);
+    }
+
+    /// The share of the limits of the group that this host takes.
+    pub fn group_share(&self) -> f64 {
+        self.inner.share.get()
     }
 
     /// For how long a token was held since the last answer told, in milliseconds: see [`Answered::held_ms`]. An event's

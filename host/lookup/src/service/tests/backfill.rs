@@ -156,7 +156,7 @@ async fn of_the_groups_limits_a_host_takes_the_part_of_its_partitions() {
         },
     );
     for (owned, slots, from) in [(1, 2, 1), (4, 8, 100_001), (2, 4, 200_001)] {
-        bed.service.set_group_share(owned, 4);
+        bed.service.set_group_share(f64::from(owned) / 4.0);
         *bed.scripted.now.lock().unwrap() = (0, 0);
         bed.ask("en.wiki.test", from..from + 2_000);
         bed.wait_for(bed.answers().len() + 2_000).await;
@@ -175,7 +175,7 @@ async fn slots_that_go_to_another_host_are_given_up_after_their_calls() {
     );
     bed.ask("en.wiki.test", 1..=4_000);
     pass(50).await;
-    bed.service.set_group_share(1, 4);
+    bed.service.set_group_share(0.25);
     pass(100).await;
     bed.scripted.now.lock().unwrap().1 = 0;
     bed.wait_for(4_000).await;
@@ -185,10 +185,10 @@ async fn slots_that_go_to_another_host_are_given_up_after_their_calls() {
 #[tokio::test(start_paused = true)]
 async fn of_the_groups_rate_a_host_takes_the_part_of_its_partitions() {
     let bed = Bed::with(|_, ids| Ok(found(ids, "t")), |cfg| cfg.wikis[0].group.calls_per_second_max = Some(40));
-    bed.service.set_group_share(1, 4);
+    bed.service.set_group_share(0.25);
     bed.ask("en.wiki.test", 1..=20_000);
     for (owned, calls) in [(1, 100), (2, 200)] {
-        bed.service.set_group_share(owned, 4);
+        bed.service.set_group_share(f64::from(owned) / 4.0);
         pass(1_000).await;
         let before = bed.count(Counter::Calls);
         pass(10_000).await;
