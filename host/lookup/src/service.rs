@@ -323,12 +323,12 @@ impl Inner {
 
     fn share_key(&self, addressed: &Addressed, scope: &Scope) -> ShareKey {
         let what = match (&addressed.question, addressed.sharing) {
-            (Question::Revision(question), _) => Shared::Revision(question.clone()),
+            (_, Sharing::Unshared) => Shared::Unshared(self.unshared.fetch_add(1, Ordering::Relaxed)),
+            (Question::Revision(question), Sharing::Shared) => Shared::Revision(question.clone()),
             (Question::Alone(question), Sharing::Shared) => {
                 let headers = &question.headers;
                 Shared::Alone(format!("{} {} {headers:?}", question.method, question.path_and_query).into())
             }
-            (Question::Alone(_), Sharing::Unshared) => Shared::Unshared(self.unshared.fetch_add(1, Ordering::Relaxed)),
         };
         ShareKey { what, class: Arc::clone(&scope.class) }
     }

@@ -354,6 +354,19 @@ async fn a_cut_answer_is_completed_and_what_never_fits_is_too_large() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_was_cut_before_something_else_is_a_failure() {
+    let cut = r#"{"continue":{"rvcontinue":999,"continue":"||"},"query":{"pages":[]}}"#;
+    let bed = Bed::new(move |_, _| Ok(cut.to_owned()));
+    bed.ask("en.wiki.test", 1..=5);
+    pass(2_000).await;
+    let calls = bed.calls().len();
+    // It is waited for as for any failure, in place of twenty calls of 100 ms.
+    assert!((2..=10).contains(&calls), "{calls} calls");
+    assert!(bed.count(Counter::CallFailures) > 0);
+    assert!(bed.answers().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_cancelled_before_it_was_sent_costs_no_call() {
     let bed = Bed::with(|_, ids| Ok(found(ids, "t")), |cfg| cfg.wikis[0].slots = 1);
     bed.ask("en.wiki.test", [1]);
