@@ -7,7 +7,7 @@ mod tests;
 
 use crate::answer_buffer::PinnedBytes;
 use crate::cache::Cache;
-use crate::config::{CACHE_TTL_MS_MAX, LookupConfig, Visibility};
+use crate::config::{LookupConfig, Visibility};
 use crate::error::LookupConfigError;
 use crate::forgotten::{Register, Shown};
 use crate::grants::Scope;
@@ -17,7 +17,7 @@ use crate::places::Places;
 use crate::question::{Addressed, Question, ShareKey, Shared, Sharing, address};
 use crate::queue::{Entered, Entry, Stage, Waiter};
 use crate::settle::Tally;
-use crate::site::{Site, Sites, bounded};
+use crate::site::{Site, Sites};
 use crate::stats::{Counter, Counters, Stats, TARGETS_NAMED_MAX, TargetStats};
 use crate::stopwatch::Stopwatch;
 use crate::target::Target;
@@ -121,9 +121,7 @@ impl LookupService {
         transport: Arc<dyn Transport>,
         pinned: PinnedBytes,
     ) -> Result<Self, LookupConfigError> {
-        bounded("the calls at once, over all targets", cfg.calls_max as u64, 1, 10_000)?;
-        bounded("the number of targets", cfg.targets_max as u64, 1, 1_000_000)?;
-        bounded("the time that answers are kept, in milliseconds,", cfg.cache_ttl_ms, 0, CACHE_TTL_MS_MAX)?;
+        cfg.check_bounds()?;
         let sites = Sites::new(&cfg)?;
         let keep_forgotten_ms = cfg.cache_ttl_ms.max(cfg.timeouts.total_ms) * 2;
         let inner = Inner {
