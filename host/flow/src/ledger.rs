@@ -104,6 +104,13 @@ impl Ledger {
         ledger
     }
 
+    /// Whether there is nothing to do for the next offset of the log: [`Ledger::admit`] will say that it is settled.
+    pub fn is_settled(&self, offset: i64) -> bool {
+        let number = block_of(offset);
+        let in_set = || self.blocks.get(&number).is_none_or(|block| block.settled.has(bit_of(offset)));
+        offset < self.next || (number < self.end && in_set())
+    }
+
     /// Takes note of the next offset of the log. Offsets rise; those between it and the one before are no events (control
     /// records, compaction) and count as settled.
     pub fn admit(&mut self, offset: i64) -> Admitted {

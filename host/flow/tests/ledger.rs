@@ -131,6 +131,7 @@ impl World {
         let Some(offset) = self.log.get(self.read).copied() else { return };
         self.read += 1;
         let expected = if self.settled.contains(&offset) { Admitted::AlreadySettled } else { Admitted::New };
+        assert_eq!(self.ledger.is_settled(offset), expected == Admitted::AlreadySettled, "offset {offset}");
         assert_eq!(self.ledger.admit(offset), expected, "offset {offset}");
         assert_eq!(self.ledger.admit(offset), Admitted::AlreadySettled, "offset {offset} a second time");
         if expected == Admitted::New {

@@ -137,7 +137,19 @@ impl Breaker {
         }
     }
 
-    /// How long calls have been held back in all, in milliseconds: so long have deadlines stood still.
+    /// A question has come: if it must wait, it is held back from now on.
+    pub(crate) fn asked(&mut self, now_ms: u64) {
+        if self.gate(now_ms) != Gate::Go {
+            self.begin_hold(now_ms);
+        }
+    }
+
+    /// No question is left that could be held back.
+    pub(crate) fn unasked(&mut self, now_ms: u64) {
+        self.end_hold(now_ms);
+    }
+
+    /// How long calls have been held back in all, in milliseconds.
     pub(crate) fn held_ms(&self, now_ms: u64) -> u64 {
         self.held_ms + self.held_since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms))
     }
@@ -149,6 +161,15 @@ impl Breaker {
             State::Closed => BreakerState::Closed,
             State::Open { .. } => BreakerState::Open,
             State::Probing => BreakerState::Probing,
+        }
+    }
+
+    /// The state where nobody asks anything: once its time is over, an open breaker holds nothing back. The next question
+    /// finds out.
+    pub(crate) fn state_unasked(&self, now_ms: u64) -> BreakerState {
+        match self.gate(now_ms) {
+            Gate::Go | Gate::Probe => BreakerState::Closed,
+            Gate::NotBefore(_) | Gate::AwaitProbe => self.state(now_ms),
         }
     }
 

@@ -65,14 +65,19 @@ pub(crate) async fn make(
     Made { result: result.unwrap_or_else(|_| Err(api_error::malformed("the answer could not be read"))), bytes }
 }
 
-/// An answer that says nothing of what was asked is none: then it is the target that fails, and not the questions.
+/// An answer that says nothing of what was asked is none: then it is the target that fails, and not the questions. One that
+/// was cut says something of the revision that it was cut before.
 fn read_revisions(asked: &[u64], received: &Received, patience: Patience) -> Result<Revisions, Failure> {
     let revisions = revision::read(received, patience)?;
     let says_any = asked.iter().any(|rev_id| revisions.verdicts.contains_key(rev_id));
-    if !says_any && revisions.cut_before.is_none() {
-        return Err(api_error::malformed("the answer has none of the revisions that were asked for"));
+    match revisions.cut_before {
+        None if !says_any => Err(api_error::malformed("the answer has none of the revisions that were asked for")),
+        // Zero is one that is not named: it may be any of them.
+        Some(rev_id) if !says_any && rev_id != 0 && !asked.contains(&rev_id) => Err(api_error::malformed(
+            "the answer was cut before a revision that was not asked for, and has none that was",
+        )),
+        _ => Ok(revisions),
     }
-    Ok(revisions)
 }
 
 fn read_alone(question: &AloneQuestion, received: &Received, patience: Patience) -> Result<Reply, Failure> {

@@ -1,10 +1,14 @@
 //! What an operator says about lookups, and the reasons for the values that apply when they say nothing.
-//! Reading it from YAML is the runtime's business; checking what only HTTP knows (URLs, headers, files) is done by
-//! [`crate::LookupService::new`].
+//! Reading it from YAML is the runtime's business; what only HTTP knows (URLs, headers, files) is checked by
+//! [`LookupConfig::check`], and again by [`crate::LookupService::new`].
 
 pub use crate::breaker::BreakerRule;
 pub use crate::young::YoungRule;
 
+use crate::answer_buffer::PinnedBytes;
+use crate::error::LookupConfigError;
+use crate::site::{Sites, bounded};
+use crate::transport::Http;
 use millrace_flow::retry::RetryPolicy;
 use std::path::PathBuf;
 
@@ -71,6 +75,23 @@ impl Default for LookupConfig {
             timeouts: Timeouts::default(),
             limits: AnswerLimits::default(),
         }
+    }
+}
+
+impl LookupConfig {
+    /// Everything that keeps a service from being made of it, the files it names included. Nobody is asked.
+    pub fn check(&self) -> Vec<LookupConfigError> {
+        let client = Http::new(self, PinnedBytes::default());
+        let mut found = Sites::faults(self);
+        found.extend([self.check_bounds().err(), client.err()].into_iter().flatten());
+        found
+    }
+
+    pub(crate) fn check_bounds(&self) -> Result<(), LookupConfigError> {
+        bounded("the calls at once, over all targets", self.calls_max as u64, 1, 10_000)?;
+        bounded("the number of targets", self.targets_max as u64, 1, 1_000_000)?;
+        bounded("the time that answers are kept, in milliseconds,", self.cache_ttl_ms, 0, CACHE_TTL_MS_MAX)?;
+        Ok(())
     }
 }
 

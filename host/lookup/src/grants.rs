@@ -74,7 +74,8 @@ pub enum Standing {
     /// It works on what happened long ago. Its questions go in calls of their own, and while live ones wait for the same
     /// target it gets one call in twenty.
     Backfill {
-        /// Of a target's call slots it takes at most so many percent, and one at least. From 1 to 100.
+        /// Of a target's call slots it takes at most so many percent, and one at least. From 1 to 100; all backfills
+        /// together leave one slot to others, where there is more than one.
         share_percent: u8,
     },
 }
@@ -122,11 +123,6 @@ impl Scope {
     pub fn standing(mut self, standing: Standing) -> Self {
         self.asker.standing = standing;
         self
-    }
-
-    /// Whether anything is granted.
-    pub fn asks_anything(&self) -> bool {
-        !self.kinds.is_empty()
     }
 
     /// Whether asks of that kind are granted.

@@ -33,6 +33,7 @@ mod event_service;
 mod forgotten;
 mod html;
 mod http;
+mod next_pass;
 mod once;
 mod open_asks;
 mod pace;

@@ -19,35 +19,38 @@ type Rate = RateLimiter<NotKeyed, InMemoryState, Stopwatch, NoOpMiddleware<Durat
 /// must not meet the calls of that while at once. Below 100 calls a second they go one by one.
 const BURSTS_PER_SECOND: u32 = 50;
 
-/// This host's part of the group: the partitions that it owns, of all that are read.
+/// What a share may lack of what was meant, because it is a binary fraction: with fewer than a million hosts, together
+/// they keep a limit all the same.
+const ROUNDING: f64 = 1e-6;
+
+/// This host's share of the group, from 0 to 1: the bits of a floating-point number.
 #[derive(Debug)]
 pub(crate) struct GroupShare(AtomicU64);
 
 impl Default for GroupShare {
     /// The whole: nobody has said that there are others.
     fn default() -> Self {
-        Self(AtomicU64::new(packed(1, 1)))
+        Self(AtomicU64::new(1_f64.to_bits()))
     }
 }
 
 impl GroupShare {
-    /// From now on so many partitions are owned, of so many.
-    pub(crate) fn set(&self, owned: u32, of: u32) {
-        self.0.store(packed(owned.min(of), of.max(1)), Ordering::Relaxed);
+    /// From now on it is this one.
+    pub(crate) fn set(&self, share: f64) {
+        self.0.store(share.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
     }
 
     /// What a limit of the group leaves to this host, rounded down so that all hosts together keep it; but one call at
     /// least, or what it owns would stand still.
     fn part_of(&self, limit: NonZeroU32) -> NonZeroU32 {
-        let share = self.0.load(Ordering::Relaxed);
-        let (owned, of) = (share >> 32, share & u64::from(u32::MAX));
-        let part = u64::from(limit.get()) * owned / of.max(1);
-        u32::try_from(part).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
+        // A conversion to an integer rounds down.
+        let part = (f64::from(limit.get()) * self.get() + ROUNDING) as u32;
+        NonZeroU32::new(part).unwrap_or(NonZeroU32::MIN)
     }
-}
-
-fn packed(owned: u32, of: u32) -> u64 {
-    u64::from(owned) << 32 | u64::from(of)
 }
 
 /// The pace of one target.
@@ -103,10 +106,15 @@ fn quota(calls: NonZeroU32) -> Quota {
 mod tests {
     use super::*;
 
+    fn share(owned: u32, of: u32) -> GroupShare {
+        let share = GroupShare::default();
+        share.set(f64::from(owned) / f64::from(of));
+        share
+    }
+
     #[track_caller]
     fn check(limit: u32, owned: u32, of: u32, part: u32) {
-        let share = GroupShare::default();
-        share.set(owned, of);
+        let share = share(owned, of);
         assert_eq!(share.part_of(NonZeroU32::new(limit).unwrap()).get(), part, "{owned} of {of}, limit {limit}");
     }
 
@@ -116,6 +124,9 @@ mod tests {
         check(8, 3, 6, 4);
         check(8, 1, 6, 1);
         check(7, 3, 6, 3);
+        check(1_000_000, 1, 3, 333_333);
+        (1..1_000).for_each(|of| check(of, 1, of, 1));
+        (2..1_000).for_each(|of| check(of * 7, of - 1, of, (of - 1) * 7));
         check(u32::MAX, u32::MAX, u32::MAX, u32::MAX);
     }
 
@@ -123,17 +134,13 @@ mod tests {
     fn a_host_may_always_make_one_call() {
         check(8, 0, 6, 1);
         check(1, 1, 6, 1);
-        check(8, 0, 0, 1);
     }
 
     #[test]
     fn hosts_together_keep_the_limit_while_there_are_as_many_calls_as_partitions() {
-        for owned in [[1, 1, 4], [2, 2, 2], [3, 3, 0]] {
-            let parts = owned.map(|owned| {
-                let share = GroupShare::default();
-                share.set(owned, 6);
-                if owned == 0 { 0 } else { share.part_of(NonZeroU32::new(7).unwrap()).get() }
-            });
+        for owned in [[1, 1, 4], [2, 2, 2], [3, 3, 0], [1, 2, 3]] {
+            let parts = owned
+                .map(|owned| if owned == 0 { 0 } else { share(owned, 6).part_of(NonZeroU32::new(7).unwrap()).get() });
             assert!(parts.iter().sum::<u32>() <= 7, "{parts:?}");
         }
     }

@@ -3,11 +3,12 @@
 //!
 //! A target that hangs must not hold back the others, so a call keeps its place only while it is brisk: one that takes
 //! longer hands it on and goes on without. And a target that is known to be slow or out (it is *strained*) takes other
-//! places than those that are well. Backfills together take half of the places at most, however many targets they ask.
+//! places than those that are well. Backfills together take half of the places of either kind at most, however many
+//! targets they ask: a call of theirs needs a pass before it asks for a place.
 
-use crate::ready::Turn;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// After this a call hands its place on. Ordinary answers take a tenth of it; with everything else beginning to hang,
 /// this is about what a healthy target waits for its turn.
@@ -33,8 +34,10 @@ pub(crate) struct Places {
     strained: Semaphore,
     /// Of brisk calls that turned out to be long.
     long: Semaphore,
-    /// Of calls of backfills, which take another place besides.
-    backfills: Semaphore,
+    /// The passes of backfills to the places of targets that are well.
+    brisk_passes: Arc<Semaphore>,
+    /// And to the others.
+    strained_passes: Arc<Semaphore>,
 }
 
 /// How a target is.
@@ -46,45 +49,78 @@ pub(crate) enum Health {
     Strained,
 }
 
+/// What a call of a backfill needs before it asks for a place. Dropping it leaves it to others.
+pub(crate) struct Pass {
+    health: Health,
+    _held: OwnedSemaphorePermit,
+}
+
+impl Pass {
+    /// The health of the targets that it is for.
+    pub(crate) fn health(&self) -> Health {
+        self.health
+    }
+}
+
 /// A place that is taken. Dropping it frees it.
 pub(crate) struct Place<'a> {
     health: Health,
     held: SemaphorePermit<'a>,
-    /// That of a backfill, which keeps it to the end.
-    _backfill: Option<SemaphorePermit<'a>>,
+    /// That of a backfill's call, as long as it keeps its place.
+    pass: Option<Pass>,
     places: &'a Places,
 }
 
 impl Places {
     /// As many places as brisk calls may be under way at once.
     pub(crate) fn new(calls_max: usize) -> Self {
+        let strained = calls_max * STRAINED_PER_PLACE;
+        let passes = |places: usize| Arc::new(Semaphore::new(places.div_ceil(PLACES_PER_BACKFILL_CALL)));
         Self {
             brisk: Semaphore::new(calls_max),
-            strained: Semaphore::new(calls_max * STRAINED_PER_PLACE),
+            strained: Semaphore::new(strained),
             long: Semaphore::new(calls_max * LONG_PER_PLACE),
-            backfills: Semaphore::new(calls_max.div_ceil(PLACES_PER_BACKFILL_CALL)),
+            brisk_passes: passes(calls_max),
+            strained_passes: passes(strained),
         }
     }
 
-    /// Waits for a place: first come, first served. None: there are no places any more.
-    pub(crate) async fn take(&self, health: Health, turn: &Turn) -> Option<Place<'_>> {
-        let backfill = match turn {
-            Turn::Live => None,
-            Turn::Backfill(_) => Some(self.backfills.acquire().await.ok()?),
-        };
+    /// A pass for a backfill's call to a target of this health, if there is one and nobody waits for it.
+    pub(crate) fn pass(&self, health: Health) -> Option<Pass> {
+        let held = Arc::clone(self.passes(health)).try_acquire_owned().ok()?;
+        Some(Pass { health, _held: held })
+    }
+
+    /// Waits for such a pass: first come, first served. None: there are none any more.
+    pub(crate) async fn wait_for_pass(&self, health: Health) -> Option<Pass> {
+        let held = Arc::clone(self.passes(health)).acquire_owned().await.ok()?;
+        Some(Pass { health, _held: held })
+    }
+
+    /// Waits for a place: first come, first served. A call of a backfill brings its pass. None: there are no places any
+    /// more.
+    pub(crate) async fn take(&self, health: Health, pass: Option<Pass>) -> Option<Place<'_>> {
         let places = match health {
             Health::Well => &self.brisk,
             Health::Strained => &self.strained,
         };
-        Some(Place { health, held: places.acquire().await.ok()?, _backfill: backfill, places: self })
+        Some(Place { health, held: places.acquire().await.ok()?, pass, places: self })
+    }
+
+    fn passes(&self, health: Health) -> &Arc<Semaphore> {
+        match health {
+            Health::Well => &self.brisk_passes,
+            Health::Strained => &self.strained_passes,
+        }
     }
 }
 
 impl Place<'_> {
-    /// The call in this place takes long: somebody else gets the place, unless too many have handed theirs on already.
+    /// The call in this place takes long: somebody else gets the place, and the pass with it, unless too many have handed
+    /// theirs on already.
     pub(crate) fn hand_on(&mut self) {
         if let (Health::Well, Ok(long)) = (self.health, self.places.long.try_acquire()) {
-            (self.health, self.held) = (Health::Strained, long);
+            (self.health, self.held, self.pass) = (Health::Strained, long, None);
         }
     }
 }
@@ -95,7 +131,12 @@ mod tests {
     use futures_util::FutureExt as _;
 
     fn take(places: &Places, health: Health) -> Option<Place<'_>> {
-        places.take(health, &Turn::Live).now_or_never().flatten()
+        places.take(health, None).now_or_never().flatten()
+    }
+
+    fn take_old(places: &Places, health: Health) -> Option<Place<'_>> {
+        let pass = places.pass(health)?;
+        places.take(health, Some(pass)).now_or_never().flatten()
     }
 
     /// Takes places for calls that take long, until there is none.
@@ -137,15 +178,23 @@ mod tests {
 
     #[test]
     fn backfills_leave_half_of_the_places_to_live_calls() {
-        let places = Places::new(4);
-        let standing = crate::grants::Standing::Backfill { share_percent: 100 };
-        let turn = Turn::Backfill(crate::grants::Asker { pipeline: "old".into(), standing });
-        let take_old = || places.take(Health::Well, &turn).now_or_never().flatten();
-        let (_one, two) = (take_old().unwrap(), take_old().unwrap());
-        assert!(take_old().is_none());
-        assert!(take(&places, Health::Well).is_some());
-        drop(two);
-        assert!(take_old().is_some());
+        for (health, all) in [(Health::Well, 4), (Health::Strained, 4 * STRAINED_PER_PLACE)] {
+            let places = Places::new(4);
+            let mut old: Vec<Place<'_>> = std::iter::from_fn(|| take_old(&places, health)).take(1_000).collect();
+            assert_eq!(old.len(), all / PLACES_PER_BACKFILL_CALL, "{health:?}");
+            assert!(take(&places, health).is_some());
+            old.pop();
+            assert!(take_old(&places, health).is_some());
+        }
+    }
+
+    #[test]
+    fn a_long_call_of_a_backfill_hands_its_pass_on_too() {
+        let places = Places::new(2);
+        let mut long = take_old(&places, Health::Well).unwrap();
+        assert!(take_old(&places, Health::Well).is_none());
+        long.hand_on();
+        assert!(take_old(&places, Health::Well).is_some());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Questions in the host's own form: read from an ask's params, checked against the grants, and comparable, so that
 //! equal ones share an answer.
 
-use crate::config::LookupConfig;
+use crate::config::{LookupConfig, Visibility};
 use crate::domain;
 use crate::grants::{Kind, Scope};
 use crate::site::{Site, Sites};
@@ -104,7 +104,8 @@ pub(crate) enum Shared {
     Revision(RevisionQuestion),
     /// A reading call: its path and query, and the headers.
     Alone(Arc<str>),
-    /// Nothing: calls that may write are made once for each ask, which carries this number.
+    /// Nothing: what may change something is asked once for each ask, which carries this number, and so is what a private
+    /// wiki is asked.
     Unshared(u64),
 }
 
@@ -121,9 +122,9 @@ pub(crate) struct Addressed {
 /// Whether equal questions may share an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sharing {
-    /// It only reads.
+    /// They only read what everybody may read.
     Shared,
-    /// It may change something.
+    /// They may change something, or what they read is not for everybody.
     Unshared,
 }
 
@@ -140,13 +141,17 @@ pub(crate) fn address(ask: &Ask, scope: &Scope, sites: &Sites, cfg: &LookupConfi
     if kind != Kind::Http && !ask.body.is_empty() {
         return Err(invalid(format!("a lookup of the kind `{}` has no body", kind.word())));
     }
-    match kind {
+    let mut addressed = match kind {
         Kind::Revision => revision(&ask.params, scope, sites),
         Kind::Compare => crate::compare::question(&ask.params, scope, sites),
         Kind::Html => crate::html::question(&ask.params, scope, sites),
         Kind::Query => crate::query::question(&ask.params, scope, sites),
         Kind::Http => crate::http::question(ask, scope, sites, cfg),
+    }?;
+    if kind != Kind::Http && addressed.site.visibility == Visibility::Private {
+        addressed.sharing = Sharing::Unshared;
     }
+    Ok(addressed)
 }
 
 /// The params of `revision`.

@@ -112,6 +112,8 @@ pub(crate) struct Queue {
     entries: FxHashMap<u64, Entry>,
     shares: FxHashMap<ShareKey, u64>,
     ready: Ready,
+    /// Entries whose calls have left.
+    under_way: usize,
     next_id: u64,
 }
 
@@ -153,6 +155,11 @@ impl Queue {
         self.entries.len()
     }
 
+    /// Questions for which no call is under way.
+    pub(crate) fn waiting(&self) -> usize {
+        self.entries.len().saturating_sub(self.under_way)
+    }
+
     /// An entry that is under way or waits.
     pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
         self.entries.get_mut(&id)
@@ -160,11 +167,12 @@ impl Queue {
 
     /// A question's call brought nothing: it waits again. Returns the tokens that wait for it.
     pub(crate) fn come_back(&mut self, id: u64) -> impl Iterator<Item = u64> {
-        let entry = self.entries.get_mut(&id).filter(|entry| entry.stage == Stage::UnderWay);
-        entry.into_iter().flat_map(|entry| {
+        let mut entry = self.entries.get_mut(&id).filter(|entry| entry.stage == Stage::UnderWay);
+        if let Some(entry) = &mut entry {
             entry.stage = Stage::Resting;
-            entry.waiters.iter().map(|waiter| waiter.token)
-        })
+            self.under_way = self.under_way.saturating_sub(1);
+        }
+        entry.into_iter().flat_map(|entry| entry.waiters.iter().map(|waiter| waiter.token))
     }
 
     /// The tokens that wait for a question.
@@ -176,6 +184,9 @@ impl Queue {
     pub(crate) fn finish(&mut self, id: u64) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
         self.shares.remove(&entry.key);
+        if entry.stage == Stage::UnderWay {
+            self.under_way = self.under_way.saturating_sub(1);
+        }
         Some(entry)
     }
 
@@ -211,6 +222,7 @@ impl Queue {
                 self.finish(id);
             } else if call.add(id, entry) {
                 entry.stage = Stage::UnderWay;
+                self.under_way += 1;
             } else {
                 passed_over.push((asker, id));
             }

@@ -7,7 +7,7 @@ mod tests;
 
 use crate::answer_buffer::PinnedBytes;
 use crate::cache::Cache;
-use crate::config::{CACHE_TTL_MS_MAX, LookupConfig, Visibility};
+use crate::config::{LookupConfig, Visibility};
 use crate::error::LookupConfigError;
 use crate::forgotten::{Register, Shown};
 use crate::grants::Scope;
@@ -17,7 +17,7 @@ use crate::places::Places;
 use crate::question::{Addressed, Question, ShareKey, Shared, Sharing, address};
 use crate::queue::{Entered, Entry, Stage, Waiter};
 use crate::settle::Tally;
-use crate::site::{Site, Sites, bounded};
+use crate::site::{Site, Sites};
 use crate::stats::{Counter, Counters, Stats, TARGETS_NAMED_MAX, TargetStats};
 use crate::stopwatch::Stopwatch;
 use crate::target::Target;
@@ -121,9 +121,7 @@ impl LookupService {
         transport: Arc<dyn Transport>,
         pinned: PinnedBytes,
     ) -> Result<Self, LookupConfigError> {
-        bounded("the calls at once, over all targets", cfg.calls_max as u64, 1, 10_000)?;
-        bounded("the number of targets", cfg.targets_max as u64, 1, 1_000_000)?;
-        bounded("the time that answers are kept, in milliseconds,", cfg.cache_ttl_ms, 0, CACHE_TTL_MS_MAX)?;
+        cfg.check_bounds()?;
         let sites = Sites::new(&cfg)?;
         let keep_forgotten_ms = cfg.cache_ttl_ms.max(cfg.timeouts.total_ms) * 2;
         let inner = Inner {
@@ -185,10 +183,15 @@ impl LookupService {
         self.inner.forgotten.forget(&domain, what, now_ms);
     }
 
-    /// Of the limits of the group this host takes the part that its partitions are: `owned` of `of`. Before anybody says so,
-    /// it takes them whole. Where that gives it more slots than before, they are used from the next ask or answer on.
-    pub fn set_group_share(&self, owned: u32, of: u32) {
-        self.inner.share.set(owned, of);
+    /// Of the limits of the group this host takes this share, from 0 to 1. Before anybody says so, it takes them whole. Where
+    /// that gives it more slots than before, they are used from the next ask or answer on.
+    pub fn set_group_share(&self, share: f64) {
+        self.inner.share.set(share);
+    }
+
+    /// The share of the limits of the group that this host takes.
+    pub fn group_share(&self) -> f64 {
+        self.inner.share.get()
     }
 
     /// For how long a token was held since the last answer told, in milliseconds: see [`Answered::held_ms`]. An event's
@@ -228,14 +231,16 @@ impl LookupService {
 
 fn target_stats(target: &Target, now_ms: u64) -> TargetStats {
     let state = target.lock();
+    let breaker =
+        if state.queue.len() == 0 { state.breaker.state_unasked(now_ms) } else { state.breaker.state(now_ms) };
     TargetStats {
         name: Arc::clone(&target.name),
         calls: target.calls.load(Ordering::Relaxed),
         failures: target.failures.load(Ordering::Relaxed),
-        waiting: state.queue.len(),
-        slots_taken: state.busy(),
+        waiting: state.queue.waiting(),
+        slots_taken: state.calling(),
         slots: target.slots(),
-        breaker: state.breaker.state(now_ms),
+        breaker,
         held_ms: state.breaker.held_ms(now_ms),
     }
 }
@@ -316,12 +321,12 @@ impl Inner {
 
     fn share_key(&self, addressed: &Addressed, scope: &Scope) -> ShareKey {
         let what = match (&addressed.question, addressed.sharing) {
-            (Question::Revision(question), _) => Shared::Revision(question.clone()),
+            (_, Sharing::Unshared) => Shared::Unshared(self.unshared.fetch_add(1, Ordering::Relaxed)),
+            (Question::Revision(question), Sharing::Shared) => Shared::Revision(question.clone()),
             (Question::Alone(question), Sharing::Shared) => {
                 let headers = &question.headers;
                 Shared::Alone(format!("{} {} {headers:?}", question.method, question.path_and_query).into())
             }
-            (Question::Alone(_), Sharing::Unshared) => Shared::Unshared(self.unshared.fetch_add(1, Ordering::Relaxed)),
         };
         ShareKey { what, class: Arc::clone(&scope.class) }
     }

@@ -54,6 +54,12 @@ impl Sites {
         Ok(Self { wikis, http })
     }
 
+    /// Everything that is wrong with single sites.
+    pub(crate) fn faults(cfg: &LookupConfig) -> Vec<LookupConfigError> {
+        let http = cfg.http_targets.iter().filter_map(|target| http_site(target).err());
+        cfg.wikis.iter().flat_map(wiki_faults).chain(http).collect()
+    }
+
     /// The site of a wiki, by its domain's normal form.
     pub(crate) fn wiki(&self, domain: &str) -> Option<Arc<Site>> {
         self.wikis.iter().find(|(pattern, _)| pattern.matches(domain)).map(|(_, site)| Arc::clone(site))
@@ -80,6 +86,18 @@ fn wiki_site(cfg: &WikiConfig) -> Result<Site, LookupConfigError> {
         group_slots: group_slots(cfg.group.slots)?,
         group_calls_per_second_max: rate(cfg.group.calls_per_second_max)?,
     })
+}
+
+/// Everything that is wrong with a wiki, as far as it does not hide behind something else.
+fn wiki_faults(cfg: &WikiConfig) -> Vec<LookupConfigError> {
+    let [api_path, rest_path] =
+        [("the API path of a wiki", &cfg.api_path), ("the REST path of a wiki", &cfg.rest_path)]
+            .map(|(what, text)| path(what, text).err());
+    let endpoint = cfg.endpoint.as_deref().and_then(|url| base("the endpoint of a wiki", url).err());
+    let authorization = cfg.authorization_file.as_deref().and_then(|path| secret(path).err());
+    let domain = DomainPattern::parse(&cfg.domain).err();
+    let found: Vec<_> = [domain, endpoint, api_path, rest_path, authorization].into_iter().flatten().collect();
+    if found.is_empty() { wiki_site(cfg).err().into_iter().collect() } else { found }
 }
 
 fn http_site(cfg: &HttpTargetConfig) -> Result<Site, LookupConfigError> {

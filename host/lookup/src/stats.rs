@@ -140,13 +140,13 @@ pub struct TargetStats {
     pub calls: u64,
     /// Calls to it that failed for a reason which may pass.
     pub failures: u64,
-    /// Questions that wait for it.
+    /// Questions that wait for it, without those whose calls are under way.
     pub waiting: usize,
-    /// Slots that are taken.
+    /// Calls that are under way.
     pub slots_taken: usize,
     /// Slots that there are for this host.
     pub slots: usize,
-    /// Its breaker.
+    /// Its breaker. While nobody asks, one that would let a call through counts as closed.
     pub breaker: BreakerState,
     /// How long its breaker has held back calls in all, in milliseconds.
     pub held_ms: u64,

@@ -2,8 +2,9 @@
 
 use crate::breaker::{Breaker, BreakerState, Gate, Probe};
 use crate::config::LookupConfig;
+use crate::next_pass::NextPass;
 use crate::pace::{GroupShare, Pace};
-use crate::places::Health;
+use crate::places::{BRISK, Health, Pass, Places};
 use crate::queue::{CallBounds, Entered, Entry, Queue, SUSPECT_FROM, Taken};
 use crate::ready::Turn;
 use crate::settle::Tally;
@@ -36,10 +37,13 @@ pub(crate) struct State {
     /// What its calls say of it.
     pub(crate) tally: Tally,
     turns: Turns,
+    next_pass: NextPass,
     /// Slots that are taken.
     busy: usize,
-    /// Of these, the ones that have yet to look into the queue.
+    /// Of these, the ones that may yet take live questions: they have no turn so far, or a live one and no call.
     looking: usize,
+    /// Of these, the ones that make a call.
+    calling: usize,
     /// Of these, the ones whose calls take long.
     long: usize,
     /// When somebody will look again by itself, in milliseconds.
@@ -56,6 +60,8 @@ pub(crate) struct Look {
     pub(crate) health: Health,
     /// Whose questions its call is to take. The turn is taken until it is given back, or its call is over.
     pub(crate) turn: Turn,
+    /// The pass of a backfill's call.
+    pub(crate) pass: Option<Pass>,
 }
 
 /// What a slot finds to do.
@@ -120,8 +126,10 @@ impl Target {
             breaker: Breaker::new(cfg.breaker),
             tally: Tally::default(),
             turns: Turns::default(),
+            next_pass: NextPass::default(),
             busy: 0,
             looking: 0,
+            calling: 0,
             long: 0,
             wake_at_ms: None,
             sweep_at: SWEEP_AT_LEAST,
@@ -150,6 +158,7 @@ impl Target {
         let mut entry = entry;
         (entry.tally_then, entry.answered_seen) = (state.tally, state.tally.answered);
         let entered = state.queue.enter(entry);
+        state.breaker.asked(self.stopwatch.ms());
         if entered == Entered::JoinedUnderWay {
             departs();
         }
@@ -168,22 +177,57 @@ impl Target {
         claimed
     }
 
-    /// Whether a slot that is looking for work could find a call to make. If not, the slot is free again.
-    pub(crate) fn look(&self) -> Result<Look, Nothing> {
+    /// Whether a slot that is looking for work could find a call to make. If not, the slot is free again. Whether somebody
+    /// is to wait for a pass, [`Target::begin_to_wait_for_pass`] says afterwards.
+    pub(crate) fn look(&self, places: &Places) -> Result<Look, Nothing> {
         let now_ms = self.stopwatch.ms();
         let mut state = self.lock();
         let slots = self.pace.slots();
         // The slots may have become fewer.
         let turn = (state.busy <= slots).then(|| state.turns.next(state.queue.ready(), slots)).flatten();
-        let Some(turn) = turn else { return Err(state.leave(now_ms, None)) };
-        match state.breaker.gate(now_ms) {
-            Gate::Go | Gate::Probe => {
-                state.turns.begin(&turn);
-                Ok(Look { health: state.health(now_ms), turn })
+        let Some(turn) = turn else {
+            if state.queue.len() == 0 {
+                state.breaker.unasked(now_ms);
             }
-            Gate::NotBefore(at_ms) => Err(state.leave(now_ms, Some(at_ms))),
-            Gate::AwaitProbe => Err(state.leave(now_ms, None)),
+            return Err(state.leave(now_ms, None));
+        };
+        match state.breaker.gate(now_ms) {
+            Gate::Go | Gate::Probe => {}
+            Gate::NotBefore(at_ms) => return Err(state.leave(now_ms, Some(at_ms))),
+            Gate::AwaitProbe => return Err(state.leave(now_ms, None)),
         }
+        let health = state.health(now_ms);
+        let pass = match &turn {
+            Turn::Live => None,
+            Turn::Backfill(_) => state.next_pass.take(places, health),
+        };
+        let turn = match (turn, &pass) {
+            (Turn::Backfill(_), None) if state.queue.ready().live() == 0 => return Err(state.leave(now_ms, None)),
+            // The backfill waits for its pass without a slot.
+            (Turn::Backfill(_), None) => Turn::Live,
+            (turn, _) => turn,
+        };
+        state.begin(&turn);
+        Ok(Look { health, turn, pass })
+    }
+
+    /// The pass that the caller must wait for and bring with [`Target::bring_pass`], if one is needed for which nobody
+    /// waits yet.
+    pub(crate) fn begin_to_wait_for_pass(&self) -> Option<Health> {
+        self.lock().next_pass.begin_to_wait()
+    }
+
+    /// Here is the pass for the next call of a backfill. It is kept for as long as a brisk call may need to free its slot.
+    pub(crate) fn bring_pass(&self, pass: Pass) {
+        let mut state = self.lock();
+        let is_needed = state.queue.ready().backfills().next().is_some();
+        let until_ms = self.stopwatch.ms() + u64::try_from(BRISK.as_millis()).unwrap_or(u64::MAX);
+        state.next_pass.come(is_needed.then_some(pass), until_ms);
+    }
+
+    /// Gives a pass back for which no slot became free in time.
+    pub(crate) fn expire_pass(&self) {
+        self.lock().next_pass.expire(self.stopwatch.ms());
     }
 
     /// What a slot that is looking for work finds, of those whose `turn` it is. `departs` is told the tokens whose asks go
@@ -203,8 +247,8 @@ impl Target {
         let (probe, revisions_max) = match state.breaker.gate(now_ms) {
             Gate::Go => (Probe::No, crate::config::REVISIONS_PER_CALL_MAX),
             Gate::Probe => (Probe::Yes, 1),
-            Gate::NotBefore(at_ms) => return Work::Nothing(state.leave(now_ms, Some(at_ms))),
-            Gate::AwaitProbe => return Work::Nothing(state.leave(now_ms, None)),
+            Gate::NotBefore(at_ms) => return Work::Nothing(state.leave_with(turn, now_ms, Some(at_ms))),
+            Gate::AwaitProbe => return Work::Nothing(state.leave_with(turn, now_ms, None)),
         };
         if let Some(wait) = self.pace.too_soon() {
             return Work::TooSoon(wait);
@@ -220,7 +264,6 @@ impl Target {
         }
         state.depart(turn);
         state.breaker.begin(now_ms, probe);
-        state.looking = state.looking.saturating_sub(1);
         taken.iter().flat_map(|taken| state.queue.tokens(taken.id)).for_each(departs);
         self.calls.fetch_add(1, Ordering::Relaxed);
         Work::Call(Batch { taken, turn: turn.clone(), probe })
@@ -241,12 +284,13 @@ impl Target {
     pub(crate) fn look_again(&self, turn: &Turn) {
         let mut state = self.lock();
         state.turns.end(turn);
+        state.calling = state.calling.saturating_sub(1);
         state.looking += 1;
     }
 
-    /// No call came of a turn.
+    /// No call came of a turn; the slot looks for work again.
     pub(crate) fn give_back(&self, turn: &Turn) {
-        self.lock().turns.give_back(turn);
+        self.lock().give_back(turn);
     }
 
     /// Calls that may be under way at once.
@@ -259,18 +303,44 @@ impl Target {
         self.lock().wake_at_ms = None;
     }
 
-    /// Whether nothing is lost by forgetting this target.
+    /// Whether hardly anything is lost by forgetting this target: at most, for how long it is to be left alone next.
     pub(crate) fn is_idle(&self, now_ms: u64) -> bool {
         let state = self.lock();
-        state.busy == 0 && state.queue.len() == 0 && state.breaker.state(now_ms) == BreakerState::Closed
+        state.busy == 0 && state.queue.len() == 0 && state.breaker.state_unasked(now_ms) == BreakerState::Closed
     }
 }
 
 impl State {
+    /// A slot that looks takes its turn. With that of a backfill it is not there for what live pipelines ask from now on.
+    fn begin(&mut self, turn: &Turn) {
+        self.turns.begin(turn);
+        if *turn != Turn::Live {
+            self.looking = self.looking.saturating_sub(1);
+        }
+    }
+
+    /// A slot that has taken its turn gives it back.
+    fn give_back(&mut self, turn: &Turn) {
+        self.turns.give_back(turn);
+        if *turn != Turn::Live {
+            self.looking += 1;
+        }
+    }
+
     /// A call whose turn it is leaves.
     fn depart(&mut self, turn: &Turn) {
         let Self { turns, queue, .. } = self;
         turns.depart(turn, queue.ready());
+        if *turn == Turn::Live {
+            self.looking = self.looking.saturating_sub(1);
+        }
+        self.calling += 1;
+    }
+
+    /// Frees a slot that has taken its turn, see [`State::leave`].
+    fn leave_with(&mut self, turn: &Turn, now_ms: u64, wake_at_ms: Option<u64>) -> Nothing {
+        self.give_back(turn);
+        self.leave(now_ms, wake_at_ms)
     }
 
     /// Frees a slot that was looking for work. Whoever frees it wakes another one at `wake_at_ms`, unless somebody does
@@ -286,13 +356,18 @@ impl State {
 
     /// Frees a slot whose task has failed.
     pub(crate) fn give_up(&mut self, stage: SlotStage, turn: Option<&Turn>) {
-        if let Some(turn) = turn {
-            self.turns.end(turn);
+        match (stage, turn) {
+            (SlotStage::Free, _) => return,
+            (SlotStage::Looking, turn) => {
+                turn.into_iter().for_each(|turn| self.give_back(turn));
+                self.looking = self.looking.saturating_sub(1);
+            }
+            (SlotStage::Calling, turn) => {
+                turn.into_iter().for_each(|turn| self.turns.end(turn));
+                self.calling = self.calling.saturating_sub(1);
+            }
         }
         self.busy = self.busy.saturating_sub(1);
-        if stage == SlotStage::Looking {
-            self.looking = self.looking.saturating_sub(1);
-        }
     }
 
     /// How the target is.
@@ -301,8 +376,8 @@ impl State {
         if well { Health::Well } else { Health::Strained }
     }
 
-    /// Slots that are taken.
-    pub(crate) fn busy(&self) -> usize {
-        self.busy
+    /// Calls that are under way.
+    pub(crate) fn calling(&self) -> usize {
+        self.calling
     }
 }

@@ -1,11 +1,13 @@
 //! Whose call goes next at one target: live questions go first, and a backfill gets what they leave, up to its share of
-//! the slots. While live questions wait, a backfill still gets one call in [`CALLS_PER_BACKFILL_CALL`], so that it
-//! arrives some day and live pipelines hardly notice. Pure.
+//! the slots. All backfills together leave one slot to them, where there is more than one. While live questions wait, a
+//! backfill still gets one call in [`CALLS_PER_BACKFILL_CALL`], so that it arrives some day and live pipelines hardly
+//! notice. Pure.
 
 use crate::config::REVISIONS_PER_CALL_MAX;
 use crate::grants::{Asker, Standing};
 use crate::ready::{Ready, Turn};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// While live questions wait, one call in so many is a backfill's: 5 % of the API, well below the tenth that a live
 /// pipeline may lose to backfills, because they also cost processor time.
@@ -14,8 +16,11 @@ pub(crate) const CALLS_PER_BACKFILL_CALL: u32 = 20;
 /// The turns of one target.
 #[derive(Default)]
 pub(crate) struct Turns {
-    /// Calls of backfills that are under way or about to leave; none are not in it.
-    backfills: FxHashMap<Asker, usize>,
+    /// Calls of backfills that are under way or about to leave, by pipeline, whatever share it had then; none are not in
+    /// it.
+    backfills: FxHashMap<Arc<str>, usize>,
+    /// Of these, the ones that are about to leave.
+    about_to_leave: usize,
     /// Live calls that have left since the last one of a backfill, while a backfill waited.
     live_calls: u32,
 }
@@ -24,7 +29,7 @@ impl Turns {
     /// Whose turn it is, with so many slots in all. None: nothing that may go is ready.
     pub(crate) fn next(&self, ready: &Ready, slots: usize) -> Option<Turn> {
         let backfill = || ready.backfills().map(|(asker, _)| asker).find(|asker| self.room(asker, slots) > 0);
-        let is_due = self.live_calls + 1 >= CALLS_PER_BACKFILL_CALL;
+        let is_due = self.about_to_leave == 0 && self.live_calls + 1 >= CALLS_PER_BACKFILL_CALL;
         if ready.live() > 0 && !is_due {
             return Some(Turn::Live);
         }
@@ -38,41 +43,46 @@ impl Turns {
     pub(crate) fn calls_wanted(&self, ready: &Ready, slots: usize) -> usize {
         let calls = |questions: usize| questions.div_ceil(REVISIONS_PER_CALL_MAX);
         let backfills = ready.backfills().map(|(asker, questions)| calls(questions).min(self.room(asker, slots)));
-        calls(ready.live()) + backfills.sum::<usize>()
+        calls(ready.live()) + backfills.sum::<usize>().min(self.room_of_all(slots))
     }
 
     /// A slot takes its turn.
     pub(crate) fn begin(&mut self, turn: &Turn) {
         if let Turn::Backfill(asker) = turn {
-            *self.backfills.entry(asker.clone()).or_default() += 1;
-            self.live_calls = 0;
+            *self.backfills.entry(Arc::clone(&asker.pipeline)).or_default() += 1;
+            self.about_to_leave += 1;
         }
     }
 
     /// Its call leaves, and this is ready still.
     pub(crate) fn depart(&mut self, turn: &Turn, ready: &Ready) {
-        if *turn == Turn::Live && ready.backfills().next().is_some() {
-            self.live_calls += 1;
+        match turn {
+            Turn::Live if ready.backfills().next().is_some() => self.live_calls = self.live_calls.saturating_add(1),
+            Turn::Live => {}
+            Turn::Backfill(_) => {
+                self.about_to_leave = self.about_to_leave.saturating_sub(1);
+                self.live_calls = 0;
+            }
         }
     }
 
     /// Its call is over.
     pub(crate) fn end(&mut self, turn: &Turn) {
         if let Turn::Backfill(asker) = turn
-            && let Some(calls) = self.backfills.get_mut(asker)
+            && let Some(calls) = self.backfills.get_mut(&asker.pipeline)
         {
             *calls -= 1;
             if *calls == 0 {
-                self.backfills.remove(asker);
+                self.backfills.remove(&asker.pipeline);
             }
         }
     }
 
-    /// No call came of it: a backfill keeps its turn.
+    /// No call came of it: everything is as it was before it was taken.
     pub(crate) fn give_back(&mut self, turn: &Turn) {
         self.end(turn);
         if matches!(turn, Turn::Backfill(_)) {
-            self.live_calls = CALLS_PER_BACKFILL_CALL;
+            self.about_to_leave = self.about_to_leave.saturating_sub(1);
         }
     }
 
@@ -80,7 +90,14 @@ impl Turns {
     fn room(&self, asker: &Asker, slots: usize) -> usize {
         let Standing::Backfill { share_percent } = asker.standing else { return 0 };
         let share = (slots * usize::from(share_percent) / 100).max(1);
-        share.saturating_sub(self.backfills.get(asker).copied().unwrap_or_default())
+        let own = self.backfills.get(&asker.pipeline).copied().unwrap_or_default();
+        share.saturating_sub(own).min(self.room_of_all(slots))
+    }
+
+    /// How many more calls all backfills together may make at once: a live question finds a slot free, where there is more
+    /// than one.
+    fn room_of_all(&self, slots: usize) -> usize {
+        slots.saturating_sub(1).max(1).saturating_sub(self.backfills.values().sum())
     }
 }
 
@@ -117,13 +134,33 @@ mod tests {
 
     #[test]
     fn alone_a_backfill_takes_its_share_of_the_slots_and_one_at_least() {
-        for (slots, percent, calls) in [(4, 50, 2), (4, 100, 4), (1, 50, 1), (4, 1, 1), (10, 35, 3)] {
+        for (slots, percent, calls) in [(4, 50, 2), (4, 100, 3), (2, 100, 1), (1, 100, 1), (4, 1, 1), (10, 35, 3)] {
             let (mut turns, ready) = (Turns::default(), ready(0, &old(percent), 10));
             assert_eq!(taken(&mut turns, &ready, slots, 100), calls, "{percent} % of {slots}");
             assert_eq!(turns.next(&ready, slots), None);
             turns.end(&Turn::Backfill(old(percent)));
             assert_eq!(taken(&mut turns, &ready, slots, 100), 1);
         }
+    }
+
+    #[test]
+    fn several_backfills_leave_a_slot_to_live_questions() {
+        for (slots, calls) in [(4, 3), (2, 1), (1, 1)] {
+            let (mut turns, mut ready) = (Turns::default(), ready(0, &old(50), 10));
+            (0..10).for_each(|id| ready.push(&asker("older", Standing::Backfill { share_percent: 50 }), id));
+            assert_eq!(turns.calls_wanted(&ready, slots), calls.min(2), "a call each, as far as there is room");
+            assert_eq!(taken(&mut turns, &ready, slots, 100), calls, "of {slots} slots");
+            assert_eq!(turns.calls_wanted(&ready, slots), 0);
+        }
+    }
+
+    #[test]
+    fn a_backfill_whose_share_changes_is_still_the_same() {
+        let mut turns = Turns::default();
+        assert_eq!(taken(&mut turns, &ready(0, &old(50), 10), 8, 100), 4);
+        assert_eq!(taken(&mut turns, &ready(0, &old(75), 10), 8, 100), 2, "six in all");
+        turns.end(&Turn::Backfill(old(50)));
+        assert_eq!(taken(&mut turns, &ready(0, &old(75), 10), 8, 100), 1);
     }
 
     #[test]
@@ -150,6 +187,17 @@ mod tests {
         assert_eq!(turns.next(&ready, 4), Some(Turn::Live), "it is taken");
         turns.give_back(&turn);
         assert_eq!(turns.next(&ready, 4), Some(turn));
+    }
+
+    #[test]
+    fn a_turn_of_which_no_call_came_makes_nothing_due() {
+        let (mut turns, backfill) = (Turns::default(), old(50));
+        taken(&mut turns, &ready(10, &backfill, 5), 4, 7);
+        let turn = turns.next(&ready(0, &backfill, 5), 4).unwrap();
+        turns.begin(&turn);
+        turns.give_back(&turn);
+        assert_eq!(taken(&mut turns, &ready(10, &backfill, 5), 4, 12), 0, "19 live calls go first");
+        assert_eq!(taken(&mut turns, &ready(10, &backfill, 5), 4, 1), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod listener;
 mod orders;
 
+use crate::clock::SystemClock;
 use crate::config::AdminConfig;
 use crate::control::Controls;
 use crate::metrics::{HostMetrics, Running};
@@ -16,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use listener::{Bounded, Peer};
+use millrace_flow::clock::Clock as _;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,10 +97,12 @@ impl Health {
         self.show(pipeline, Running::Yes);
     }
 
-    /// A pipeline is stopped.
+    /// A pipeline is stopped, and everything of it is dropped.
     pub fn stopped(&self, pipeline: &str, reason: &str) {
         self.update(pipeline, |state| state.health = PipelineHealth::Stopped { reason: reason.to_owned() });
-        self.show(pipeline, Running::No);
+        if let Some(metrics) = &self.metrics {
+            metrics.pipeline_stopped(pipeline, SystemClock.now_ms());
+        }
     }
 
     /// The last change of a pipeline is not used.

@@ -1,5 +1,8 @@
 //! `millrace check`: everything that can be known without running. The file and the declared streams, plugins and
-//! schemas; then, if all that makes sense, settings, and with `--online` clusters and topics. All that is found is told at once.
+//! schemas; then, if all that makes sense, settings, what wikis and services are called with, and with `--online` clusters
+//! and topics. All that is found is told at once.
+
+mod lookups;
 
 use crate::binding::mismatches;
 use crate::config::{DeliveryConfig, HostConfig, Mistake, Mistakes, PipelineConfig, Source, show_size};
@@ -43,6 +46,7 @@ pub fn check(file: &Path, reach: Reach) -> Result<HostConfig, Mistakes> {
         check.schemas(&config);
     }
     if check.is_whole {
+        check.lookups(&config);
         check.memory(&config);
     }
     if check.is_whole && reach == Reach::Online {

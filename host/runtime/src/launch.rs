@@ -77,6 +77,7 @@ pub async fn launch(
     let spec = version::attach(host, prepared, &results).await?;
     host.plugins.runs(id, plugin.clone());
     host.metrics.plugin_runs(&config.name, &plugin);
+    host.metrics.pipeline_backfill(&config.name, config.backfill.as_ref());
     spec.metrics.retentions(retention_ms);
     spec.metrics.no_state();
     let (sink, source) = mpsc::channel(SOURCE_EVENTS_MAX);

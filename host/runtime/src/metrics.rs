@@ -11,7 +11,10 @@ mod lookups;
 mod process;
 mod source;
 mod state;
+mod stopped;
 
+use crate::clock::SystemClock;
+use crate::config::BackfillConfig;
 use crate::event_outlet::PostOutcome;
 use crate::telemetry::{PluginLogRate, plugin_lines};
 use bounded::WordCounters;
@@ -19,6 +22,7 @@ pub(crate) use families::ALL as FAMILIES;
 use families::{Family, FamilyKind};
 use guest::{Counted, GuestMetrics};
 pub(crate) use lookups::FAMILIES as LOOKUP_FAMILIES;
+use millrace_flow::clock::Clock as _;
 use millrace_kafka::statistics::ClientStatistics;
 use millrace_plugin::Report;
 pub(crate) use process::memory_bytes;
@@ -116,6 +120,11 @@ impl HostMetrics {
         self.gauge(&families::PIPELINE_UP, &[name]).set(i64::from(running == Running::Yes));
     }
 
+    /// Sets whether a pipeline is a backfill.
+    pub fn pipeline_backfill(&self, name: &str, backfill: Option<&BackfillConfig>) {
+        self.gauge(&families::PIPELINE_BACKFILL, &[name]).set(i64::from(backfill.is_some()));
+    }
+
     /// Sets whether a pipeline is drained.
     pub fn pipeline_drained(&self, name: &str, drained: bool) {
         self.gauge(&families::PIPELINE_DRAINED, &[name]).set(i64::from(drained));
@@ -183,6 +192,7 @@ impl HostMetrics {
     /// A family that cannot be written; the registry holds none such.
     pub fn render(&self) -> anyhow::Result<String> {
         self.observe_process();
+        self.observe_stopped(SystemClock.now_ms());
         let mut out = TextEncoder::new().encode_to_string(&self.registry.gather())?;
         self.guest.write(&mut out);
         let lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);

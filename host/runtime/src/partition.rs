@@ -298,7 +298,9 @@ impl RecordPath {
                 // Answers and outputs like those of the events before it, or more where it says so itself.
                 let reserved = bytes + BOOKKEEPING_BYTES + to_come.max(answers.bytes());
                 let head = if partition.ledger.open() == 0 { Head::Oldest } else { Head::Later };
-                if !partition.ledger.may_admit() || !admission.may_admit(reserved, head) || !pace.may_begin() {
+                let has_room = partition.ledger.may_admit() && admission.may_admit(reserved, head);
+                // What is settled already begins nothing.
+                if !has_room || !(partition.ledger.is_settled(record.offset) || pace.may_begin()) {
                     // Without room nothing would begin on the old version either.
                     partition.swapped = partition.swapped.map(|_| now);
                     break;

@@ -478,7 +478,7 @@ impl Pipeline {
 
     fn publish_status(&mut self, state: &State) {
         let partitions = self.path.owned().len();
-        self.part.owns(partitions, &self.spec.scope);
+        self.part.owns(partitions);
         let status = Status {
             partitions,
             plugin: self.spec.plugin_digest.clone(),

@@ -86,6 +86,7 @@ impl Reloader {
             Ok(()) => {
                 self.host.plugins.runs(self.id, plugin.clone());
                 self.host.metrics.plugin_runs(&config.name, &plugin);
+                self.host.metrics.pipeline_backfill(&config.name, config.backfill.as_ref());
                 self.host.health.reload_done(&config.name);
                 (self.config, self.plugin) = (config, plugin);
             }

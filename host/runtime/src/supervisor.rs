@@ -129,6 +129,10 @@ async fn serve(
     let controls = Arc::new(Controls::new(config.pipelines.iter().map(|pipeline| pipeline.name.clone())));
     let shown = (Arc::clone(&metrics), Arc::clone(&health), Arc::clone(&controls));
     let admin = admin::serve(&config.admin, shown).await?;
+    let shares = |pipeline: &PipelineConfig| !pipeline.lookups.kinds.is_empty() && pipeline.brokerless.is_none();
+    let asking =
+        (0..).map(PipelineId).zip(&config.pipelines).filter(|(_, pipeline)| shares(pipeline)).map(|(id, _)| id);
+    let asking: Vec<PipelineId> = asking.collect();
     let host = Arc::new(Host {
         plugins: PluginStore::new(config.plugins.cache_dir.as_deref(), config.pipelines.len()),
         files: FileWatch::start(),
@@ -138,7 +142,7 @@ async fn serve(
         workers,
         sidelines,
         engine,
-        group_parts: GroupParts::new(lookup.clone()),
+        group_parts: GroupParts::new(lookup.clone(), asking),
         lookup,
         clock,
         metrics,

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "tests, which may fail in the shortest way")]
 
 use millrace_runtime::check::{Reach, check};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 const SAID: &str = "said.txt";
@@ -14,7 +15,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/declared")
 }
 
-/// Puts the files below `from` into `to`, over what is there.
+/// Puts the files below `from` into `to`, over what is there. Those that end in `.secret` only we may read.
 fn lay_over(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -22,7 +23,10 @@ fn lay_over(from: &Path, to: &Path) {
         if entry.path().is_dir() {
             lay_over(&entry.path(), &there);
         } else {
-            std::fs::copy(entry.path(), there).unwrap();
+            std::fs::copy(entry.path(), &there).unwrap();
+            if there.extension().is_some_and(|ending| ending == "secret") {
+                std::fs::set_permissions(there, std::fs::Permissions::from_mode(0o600)).unwrap();
+            }
         }
     }
 }

@@ -61,12 +61,14 @@ impl Inner {
     /// One slot of `target`, from being claimed to being free.
     async fn serve(self: Arc<Self>, target: Arc<Target>, mut slot: Slot) {
         loop {
-            let Look { health, turn } = match target.look() {
+            let look = target.look(&self.places);
+            self.wait_for_pass(&target);
+            let Look { health, turn, pass } = match look {
                 Ok(look) => look,
                 Err(nothing) => return slot.leave(nothing),
             };
             slot.take_turn(&turn);
-            let Some(mut place) = self.places.take(health, &turn).await else { return };
+            let Some(mut place) = self.places.take(health, pass).await else { return };
             let departure = Departure { at_ms: self.stopwatch.ms(), serial: self.forgotten.serial() };
             match self.take(&target, &turn, departure) {
                 Work::Nothing(nothing) => return slot.leave(nothing),
@@ -85,6 +87,20 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// Where a backfill lacks a pass for its next call: waits for it, holding no slot, and lets a slot look for work then.
+    fn wait_for_pass(self: &Arc<Self>, target: &Arc<Target>) {
+        let Some(health) = target.begin_to_wait_for_pass() else { return };
+        let (inner, target) = (Arc::clone(self), Arc::clone(target));
+        drop(self.handle.spawn(async move {
+            let Some(pass) = inner.places.wait_for_pass(health).await else { return };
+            target.bring_pass(pass);
+            inner.pump(&target);
+            tokio::time::sleep(BRISK).await;
+            target.expire_pass();
+            inner.pump(&target);
+        }));
     }
 
     fn take(&self, target: &Target, turn: &Turn, departure: Departure) -> Work {

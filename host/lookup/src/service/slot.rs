@@ -59,10 +59,9 @@ impl Slot {
         self.under_way.clear();
     }
 
-    /// Nothing was found, and the slot is free already.
+    /// Nothing was found; the slot is free already, and no turn is taken.
     pub(super) fn leave(mut self, nothing: Nothing) {
         self.stage = SlotStage::Free;
-        self.give_turn_back();
         if let Some(wait) = nothing.look_again {
             self.inner.pump_later(&self.target, wait);
         }

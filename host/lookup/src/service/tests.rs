@@ -354,6 +354,19 @@ async fn a_cut_answer_is_completed_and_what_never_fits_is_too_large() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_was_cut_before_something_else_is_a_failure() {
+    let cut = r#"{"continue":{"rvcontinue":999,"continue":"||"},"query":{"pages":[]}}"#;
+    let bed = Bed::new(move |_, _| Ok(cut.to_owned()));
+    bed.ask("en.wiki.test", 1..=5);
+    pass(2_000).await;
+    let calls = bed.calls().len();
+    // It is waited for as for any failure, in place of twenty calls of 100 ms.
+    assert!((2..=10).contains(&calls), "{calls} calls");
+    assert!(bed.count(Counter::CallFailures) > 0);
+    assert!(bed.answers().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_cancelled_before_it_was_sent_costs_no_call() {
     let bed = Bed::with(|_, ids| Ok(found(ids, "t")), |cfg| cfg.wikis[0].slots = 1);
     bed.ask("en.wiki.test", [1]);
@@ -364,6 +377,30 @@ async fn what_was_cancelled_before_it_was_sent_costs_no_call() {
     assert_eq!(bed.answers(), expected([3]));
     assert_eq!(bed.calls().iter().map(|(_, ids)| ids.clone()).collect::<Vec<_>>(), [vec![1], vec![3]]);
     assert_eq!(bed.service.stats().open_tokens, 0);
+}
+
+/// Of the one target: questions that wait, calls that are under way.
+fn waiting_and_calls(bed: &Bed) -> (usize, usize) {
+    let stats = bed.service.stats();
+    (stats.targets[0].waiting, stats.targets[0].slots_taken)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_does_not_count_as_waiting() {
+    let bed = Bed::with(
+        |_, ids| Ok(found(ids, "t")),
+        |cfg| {
+            cfg.wikis[0].slots = 2;
+            cfg.wikis[0].calls_per_second_max = Some(5);
+        },
+    );
+    bed.ask("en.wiki.test", 1..=120);
+    assert_eq!(waiting_and_calls(&bed), (120, 0));
+    pass(50).await;
+    // The other slot is taken, and waits for the rate.
+    assert_eq!(waiting_and_calls(&bed), (70, 1));
+    pass(1_000).await;
+    assert_eq!((bed.answers().len(), waiting_and_calls(&bed)), (120, (0, 0)));
 }
 
 #[tokio::test(start_paused = true)]

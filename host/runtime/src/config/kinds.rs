@@ -3,6 +3,7 @@
 
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
 use super::reader::{Found, Key, Section, nearest};
+use super::registry::without_password;
 use super::tree::{Node, Value};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ impl<'a> Section<'a> {
     ) -> Found<'_, 'a, T> {
         self.value(key, kind, |node| {
             let text = text_of(node, kind)?;
-            parse(&text).map_err(|problem| format!("{problem}, found `{text}`"))
+            parse(&text).map_err(|problem| format!("{problem}, found `{}`", without_password(&text)))
         })
     }
 
@@ -40,7 +41,7 @@ impl<'a> Section<'a> {
             };
             let one = |item| {
                 let text = text_of(item, kind)?;
-                check(&text).map_err(|problem| format!("{problem}, found `{text}`"))?;
+                check(&text).map_err(|problem| format!("{problem}, found `{}`", without_password(&text)))?;
                 Ok(text)
             };
             items.iter().map(one).collect()

@@ -199,11 +199,13 @@ pub(crate) fn repository(folder: &Path, text: &str) -> Result<Repository, String
     if path.is_dir() { Ok(Repository::Folder(path)) } else { Err(format!("there is no folder {}", path.display())) }
 }
 
-/// An address with a password in it, so that it can be shown.
-fn without_password(text: &str) -> String {
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://...@{host}"),
-        _ => text.to_owned(),
+/// What was written where an address may stand, without the password that may be in it, so that it can be shown.
+pub(super) fn without_password(text: &str) -> String {
+    let Some((before, host)) = text.rsplit_once('@') else { return text.to_owned() };
+    match before.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://...@{host}"),
+        None if before.contains(':') => format!("...@{host}"),
+        None => text.to_owned(),
     }
 }
 

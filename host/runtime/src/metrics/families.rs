@@ -114,6 +114,8 @@ families! {
     PIPELINE_FAILING = gauge("millrace_pipeline_failing", PIPELINE,
         "1 while so many events fail that the pipeline takes single ones only (`limits.failures`).");
     PIPELINE_UP = gauge("millrace_pipeline_up", PIPELINE, "1 while the pipeline runs, 0 while it is stopped.");
+    PIPELINE_BACKFILL = gauge("millrace_pipeline_backfill", PIPELINE,
+        "1 for a backfill, which works on what happened long ago, 0 for any other pipeline.");
     PIPELINE_DRAINED = gauge("millrace_pipeline_drained", PIPELINE,
         "1 while an operator holds the pipeline drained: all it took is settled and committed, and it takes nothing.");
     PIPELINE_RESTARTS = counter("millrace_pipeline_restarts_total", PIPELINE, "How often the pipeline stopped by itself.");
@@ -132,7 +134,8 @@ families! {
         "Age of the oldest record that was fetched and is not settled, by its Kafka timestamp; 0 if there is none.");
     RETENTION_HEADROOM = gauge("millrace_retention_headroom_seconds", PARTITION,
         "For how long the topic still keeps that record: its retention less the record's age. At 0 records may be lost. \
-         Topics that keep records for ever have none.");
+         Topics that keep records for ever have none. While the pipeline is stopped, the record is the oldest that it had \
+         not settled when it stopped.");
     LAG = gauge("millrace_lag_records", PARTITION, "Records between what was handed out and the end of the partition.");
     REBALANCES = counter("millrace_rebalances_total", PIPELINE, "How often the consumer group was rebalanced.");
     SOURCE_TROUBLE = counter("millrace_source_trouble_total", PIPELINE, "Passing errors of the consumer.");

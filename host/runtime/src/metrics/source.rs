@@ -5,8 +5,8 @@ use super::{HostMetrics, PipelineMetrics, families};
 use millrace_flow::record::TopicPartition;
 use millrace_kafka::statistics::ClientStatistics;
 use prometheus::{IntCounter, IntGaugeVec};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The oldest record of a partition that was polled and is not settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +20,15 @@ pub struct OldestOpen {
 /// The gauges that have a series for each partition.
 #[derive(Debug)]
 pub(super) struct ByPartition {
-    lag_records: Option<IntGaugeVec>,
-    lag_seconds: Option<IntGaugeVec>,
+    pub(super) lag_records: Option<IntGaugeVec>,
+    pub(super) lag_seconds: Option<IntGaugeVec>,
     headroom: Option<IntGaugeVec>,
     /// How long the topics keep records, in milliseconds; those that keep them for ever are not in it.
-    retention_ms: Mutex<BTreeMap<String, i64>>,
-    /// The partitions that have seconds.
-    shown: Mutex<BTreeSet<TopicPartition>>,
+    pub(super) retention_ms: Mutex<BTreeMap<String, i64>>,
+    /// The partitions that have seconds, with the timestamps of their oldest open records.
+    pub(super) shown: Mutex<BTreeMap<TopicPartition, Option<i64>>>,
+    /// The same of a pipeline that has stopped: what was open then is open still.
+    pub(super) stopped: Mutex<BTreeMap<TopicPartition, i64>>,
 }
 
 impl ByPartition {
@@ -38,6 +40,7 @@ impl ByPartition {
             headroom: gauge(&families::RETENTION_HEADROOM),
             retention_ms: Mutex::default(),
             shown: Mutex::default(),
+            stopped: Mutex::default(),
         }
     }
 }
@@ -45,16 +48,18 @@ impl ByPartition {
 impl PipelineMetrics {
     /// How long the topics that are read keep records, in milliseconds, by topic.
     pub fn retentions(&self, retention_ms: BTreeMap<String, i64>) {
-        *self.by_partition.retention_ms.lock().unwrap_or_else(PoisonError::into_inner) = retention_ms;
+        *locked(&self.by_partition.retention_ms) = retention_ms;
     }
 
     /// How old what is open is. Partitions that are not in `oldest` are no longer ours.
     pub fn oldest_open(&self, oldest: &[OldestOpen], now_ms: u64) {
         let now_ms = i64::try_from(now_ms).unwrap_or(i64::MAX);
-        let retention_ms = self.by_partition.retention_ms.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut shown = self.by_partition.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let ours: BTreeSet<TopicPartition> = oldest.iter().map(|oldest| oldest.partition.clone()).collect();
-        for gone in shown.difference(&ours) {
+        let retention_ms = locked(&self.by_partition.retention_ms);
+        let mut shown = locked(&self.by_partition.shown);
+        let ours: BTreeMap<TopicPartition, Option<i64>> =
+            oldest.iter().map(|oldest| (oldest.partition.clone(), oldest.timestamp_ms)).collect();
+        locked(&self.by_partition.stopped).clear();
+        for gone in shown.keys().filter(|partition| !ours.contains_key(partition)) {
             for gauge in [&self.by_partition.lag_seconds, &self.by_partition.headroom].into_iter().flatten() {
                 // A topic that keeps records for ever has no headroom.
                 drop(gauge.remove_label_values(&self.labels(gone)));
@@ -66,9 +71,13 @@ impl PipelineMetrics {
             if let Some(gauge) = &self.by_partition.lag_seconds {
                 gauge.with_label_values(&self.labels(partition)).set(age_ms / 1_000);
             }
-            if let (Some(gauge), Some(kept_ms)) = (&self.by_partition.headroom, retention_ms.get(&*partition.topic)) {
-                gauge.with_label_values(&self.labels(partition)).set(kept_ms.saturating_sub(age_ms) / 1_000);
-            }
+            self.headroom(partition, &retention_ms, age_ms);
+        }
+    }
+
+    pub(super) fn headroom(&self, partition: &TopicPartition, retention_ms: &BTreeMap<String, i64>, age_ms: i64) {
+        if let (Some(gauge), Some(kept_ms)) = (&self.by_partition.headroom, retention_ms.get(&*partition.topic)) {
+            gauge.with_label_values(&self.labels(partition)).set(kept_ms.saturating_sub(age_ms) / 1_000);
         }
     }
 
@@ -78,7 +87,7 @@ impl PipelineMetrics {
 
     /// What the consumer counts: totals since it was made, which begin at zero again with a new one.
     pub fn consumer(&self, now: &ClientStatistics) {
-        let mut before = self.consumer_before.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = locked(&self.consumer_before);
         // Looked at with every commit, and new only every few seconds.
         if *before == *now {
             return;
@@ -104,4 +113,8 @@ impl PipelineMetrics {
         }
         *before = now.clone();
     }
+}
+
+pub(super) fn locked<T>(books: &Mutex<T>) -> MutexGuard<'_, T> {
+    books.lock().unwrap_or_else(PoisonError::into_inner)
 }

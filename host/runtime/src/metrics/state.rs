@@ -61,7 +61,7 @@ impl PipelineMetrics {
         self.show(&self.state.remaining, partition, i64::try_from(records).unwrap_or(i64::MAX));
     }
 
-    /// The pipeline begins: no partition is ours yet.
+    /// The pipeline begins or ends: no partition is ours.
     pub fn no_state(&self) {
         let shown = std::mem::take(&mut *self.state.shown.lock().unwrap_or_else(PoisonError::into_inner));
         shown.iter().for_each(|partition| self.state_gone(partition));

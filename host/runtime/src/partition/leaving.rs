@@ -37,6 +37,9 @@ impl RecordPath {
         for id in dropped {
             self.abandon(id);
         }
+        if only.is_none() {
+            self.pace.end();
+        }
     }
 
     /// Lets partitions go, with everything that is still open in them. Returns the jobs that workers shall forget.

@@ -80,6 +80,11 @@ impl Pace {
         }
     }
 
+    /// Nothing begins any more, so nothing is held back.
+    pub(super) fn end(&mut self) {
+        self.next = None;
+    }
+
     /// When the event may begin that was held back, if any was.
     pub(super) fn next(&self) -> Option<Instant> {
         Some(self.began? + self.next?)
@@ -114,6 +119,12 @@ impl Clock for TellClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Finish;
+    use crate::partition::PathLimits;
+    use crate::partition::sample::{finished, path_within, record};
+    use millrace_flow::admission::AdmissionLimits;
+    use millrace_flow::failures::FailureLimits;
+    use millrace_flow::progress::Progress;
 
     /// How many events begin within ten seconds, looked at whenever the pace says so.
     fn begun(pace: &mut Pace, began: Instant) -> (usize, usize) {
@@ -145,6 +156,55 @@ mod tests {
         begun(&mut pace, began);
         pace.look(began + Duration::from_secs(3_600));
         assert_eq!((0..10).filter(|_| pace.may_begin()).count(), 2);
+    }
+
+    /// A path that lets one event begin per second, and has this progress.
+    fn slow_path(progress: Progress) -> RecordPath {
+        let mut path = path_within(PathLimits {
+            admission: AdmissionLimits { bytes_max: 1 << 20, open_max: 1_000 },
+            failures: FailureLimits::default(),
+            events_per_second: NonZeroU32::new(1),
+            transactions: None,
+        });
+        path.revoke(&path.owned());
+        path.assign(record(0).source, progress, None);
+        path
+    }
+
+    #[test]
+    fn a_path_that_stops_waits_for_no_event_that_was_held_back() {
+        let (mut path, now) = (slow_path(Progress::at(0)), Instant::now());
+        path.poll((0..3).map(record).collect(), now);
+        path.admit(now);
+        assert_eq!((path.open(None), path.paced_until()), (1, Some(now + Duration::from_secs(1))));
+        path.stop_starting(None);
+        assert_eq!(path.paced_until(), None);
+    }
+
+    #[test]
+    fn what_is_settled_already_is_passed_over_at_any_rate() {
+        let mut before = slow_path(Progress::at(0));
+        let mut now = Instant::now();
+        before.poll((0..100).map(record).collect(), now);
+        // All but the first one settle.
+        for id in 0..100 {
+            before.admit(now);
+            before.dispatch();
+            if id > 0 {
+                before.finish(finished(id, Finish::Skipped("x".to_owned()), 0), now);
+            }
+            now += Duration::from_secs(1);
+        }
+        let progress = before.progress(None).unwrap().progress.remove(0);
+        let progress = Progress::decode(progress.offset, &progress.metadata).unwrap();
+        let mut path = slow_path(progress);
+        path.poll((0..100).map(record).collect(), now);
+        path.admit(now);
+        assert_eq!(
+            (path.open(None), path.paced_until()),
+            (1, None),
+            "one event begins, and the others are passed over"
+        );
     }
 
     #[test]

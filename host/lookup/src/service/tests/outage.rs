@@ -23,6 +23,26 @@ async fn an_outage_of_minutes_becomes_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wiki_that_nobody_asks_any_more_is_not_told_to_be_out() {
+    let bed = Bed::new(|_, _| broken());
+    bed.ask("en.wiki.test", 1..=10);
+    pass(20_000).await;
+    let target = |bed: &Bed| bed.service.stats().targets[0].clone();
+    assert_eq!((target(&bed).breaker, target(&bed).waiting), (BreakerState::Open, 10));
+    bed.service.cancel(&(1..=10).collect::<Vec<_>>());
+    pass(60_000).await;
+    let then = target(&bed);
+    assert_eq!((then.breaker, then.waiting), (BreakerState::Closed, 0));
+    pass(60_000).await;
+    assert_eq!(target(&bed).held_ms, then.held_ms, "nothing was held back meanwhile");
+    // It is known all the same: one question finds out.
+    bed.ask("en.wiki.test", [11]);
+    pass(500).await;
+    assert_eq!(target(&bed).breaker, BreakerState::Open);
+    assert!(target(&bed).held_ms > then.held_ms);
+}
+
+#[tokio::test(start_paused = true)]
 async fn deadlines_stand_still_while_a_target_is_out() {
     let start = Instant::now();
     let bed =

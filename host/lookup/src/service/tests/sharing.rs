@@ -64,6 +64,18 @@ async fn private_wikis_are_never_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn answers_of_private_wikis_are_not_shared() {
+    let bed = Bed::new(|_, ids| Ok(found(ids, "t")));
+    bed.submit((1..=3).map(|token| bed.request("private.test", 7, token)).collect());
+    pass(50).await;
+    bed.submit(vec![bed.request("private.test", 7, 4)]);
+    pass(200).await;
+    assert_eq!((bed.answers().len(), bed.count(Counter::Coalesced)), (4, 0));
+    // Those that wait together go in one call, and it names the revision once.
+    assert_eq!(bed.calls(), vec![("private.test".to_owned(), vec![7]); 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_forgotten_is_asked_for_again() {
     for what in [Forget::Revision(7), Forget::Page(1)] {
         let bed = Bed::new(|_, ids| Ok(found(ids, "t")));
