@@ -125,6 +125,7 @@ mod tests {
     use millrace_flow::admission::AdmissionLimits;
     use millrace_flow::failures::FailureLimits;
     use millrace_flow::progress::Progress;
+    use millrace_kafka::transactional::Stay;
 
     /// How many events begin within ten seconds, looked at whenever the pace says so.
     fn begun(pace: &mut Pace, began: Instant) -> (usize, usize) {
@@ -167,7 +168,7 @@ mod tests {
             transactions: None,
         });
         path.revoke(&path.owned());
-        path.assign(record(0).source, progress, None);
+        path.assign(record(0).source, progress, Stay::default(), None);
         path
     }
 
