@@ -160,6 +160,11 @@ impl Queue {
         self.entries.len().saturating_sub(self.under_way)
     }
 
+    /// Questions whose call is under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way
+    }
+
     /// An entry that is under way or waits.
     pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
         self.entries.get_mut(&id)

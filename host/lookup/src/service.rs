@@ -213,7 +213,7 @@ impl LookupService {
         let (call_ms_buckets, call_ms_sum) = inner.counters.call_ms();
         let all: Vec<Arc<Target>> = inner.targets().values().cloned().collect();
         let mut targets: Vec<TargetStats> = all.iter().map(|target| target_stats(target, now_ms)).collect();
-        targets.sort_by_key(|t| std::cmp::Reverse((t.breaker as u8 != 0, t.waiting, t.calls)));
+        targets.sort_by_key(|t| std::cmp::Reverse((t.breaker as u8 != 0, t.waiting + t.under_way, t.calls)));
         let targets_unnamed = targets.len().saturating_sub(TARGETS_NAMED_MAX);
         targets.truncate(TARGETS_NAMED_MAX);
         Stats {
@@ -238,6 +238,7 @@ fn target_stats(target: &Target, now_ms: u64) -> TargetStats {
         calls: target.calls.load(Ordering::Relaxed),
         failures: target.failures.load(Ordering::Relaxed),
         waiting: state.queue.waiting(),
+        under_way: state.queue.under_way(),
         slots_taken: state.calling(),
         slots: target.slots(),
         breaker,

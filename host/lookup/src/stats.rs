@@ -142,6 +142,8 @@ pub struct TargetStats {
     pub failures: u64,
     /// Questions that wait for it, without those whose calls are under way.
     pub waiting: usize,
+    /// Those whose call is under way.
+    pub under_way: usize,
     /// Calls that are under way.
     pub slots_taken: usize,
     /// Slots that there are for this host.

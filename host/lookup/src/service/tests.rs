@@ -379,10 +379,10 @@ async fn what_was_cancelled_before_it_was_sent_costs_no_call() {
     assert_eq!(bed.service.stats().open_tokens, 0);
 }
 
-/// Of the one target: questions that wait, calls that are under way.
-fn waiting_and_calls(bed: &Bed) -> (usize, usize) {
+/// Of the one target: questions that wait, those that it was asked, calls that are under way.
+fn waiting_and_calls(bed: &Bed) -> (usize, usize, usize) {
     let stats = bed.service.stats();
-    (stats.targets[0].waiting, stats.targets[0].slots_taken)
+    (stats.targets[0].waiting, stats.targets[0].under_way, stats.targets[0].slots_taken)
 }
 
 #[tokio::test(start_paused = true)]
@@ -395,12 +395,12 @@ async fn what_is_under_way_does_not_count_as_waiting() {
         },
     );
     bed.ask("en.wiki.test", 1..=120);
-    assert_eq!(waiting_and_calls(&bed), (120, 0));
+    assert_eq!(waiting_and_calls(&bed), (120, 0, 0));
     pass(50).await;
     // The other slot is taken, and waits for the rate.
-    assert_eq!(waiting_and_calls(&bed), (70, 1));
+    assert_eq!(waiting_and_calls(&bed), (70, 50, 1));
     pass(1_000).await;
-    assert_eq!((bed.answers().len(), waiting_and_calls(&bed)), (120, (0, 0)));
+    assert_eq!((bed.answers().len(), waiting_and_calls(&bed)), (120, (0, 0, 0)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -54,7 +54,8 @@ fn only_wait(stage: &Stage, host: &mut Host, settled: u64, waiting: &[(&str, u64
     ensure!(metrics.sum("millrace_events_in_flight", &[]) as u64 == count, "not just {count} events wait");
     for (name, events) in waiting {
         let target = format!("target=\"{name}.wikipedia.org\"");
-        let named = metrics.sum("millrace_lookup_target_waiting", &[&target]) as u64;
+        let questions = ["millrace_lookup_target_waiting", "millrace_lookup_target_under_way"];
+        let named = questions.iter().map(|name| metrics.sum(name, &[&target])).sum::<f64>() as u64;
         ensure!(named == *events, "{named} questions wait for {name}");
     }
     Ok(())
