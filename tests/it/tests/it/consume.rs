@@ -224,7 +224,9 @@ fn event_streams_are_read_on_when_connections_end() -> anyhow::Result<()> {
     let since = ["--since", "2026-02-03T04:05:08Z"];
     let output = consume(&[&["consumed.v1", "--url", server.url(), "-n", "9"][..], &since].concat())?;
     assert_eq!((output.status.code(), pages(&output)), (Some(0), (2..11).collect()), "{}", said(&output));
-    assert_eq!(server.requests().len(), 3);
+    // It reads ahead: the third connection may have ended, and a fourth begun, before the ninth event was shown.
+    let requests = server.requests().len();
+    assert!((3..=4).contains(&requests), "{requests} requests");
     assert!(said(&output).contains("the server closed the connection"), "{}", said(&output));
     let output = consume(&["nothing.v1", "--url", server.url()])?;
     assert_eq!(output.status.code(), Some(1));
