@@ -203,25 +203,27 @@ mod tests {
     use super::*;
     use crate::partition::sample::path;
     use millrace_flow::failures::FailureLimits;
+    use millrace_flow::ledger::{Admitted, Ledger};
+    use millrace_flow::progress::ProgressBudget;
     use millrace_flow::record::TopicPartition;
     use millrace_kafka::transactional::Stay;
 
     const GONE: PluginDigest = [1; 32];
 
-    /// Another partition comes, of which one event is settled behind one that `GONE` is to end. Returns what is wanted then.
+    /// Another partition comes, of which 7 is settled and 4 to 6 are to end on `GONE`. Returns what is wanted then.
     fn arrive(path: &mut RecordPath, number: i32) -> Vec<PluginDigest> {
-        let mut progress = Progress::at(4);
-        let mut named = Boundaries::new(GONE);
-        named.begin(6, [0; 32]);
-        progress.versions = Some(named);
+        let mut ledger = Ledger::resume(Progress::at(4), ProgressBudget::RECORD);
+        (4..8).for_each(|offset| assert_eq!(ledger.admit(offset), Admitted::New));
+        ledger.settle(7);
+        let progress = Progress { versions: Some(Boundaries::new(GONE)), ..ledger.progress().unwrap() };
         path.assign(TopicPartition::new("in", number), progress, Stay::default(), None);
         path.wanted_plugins().into_iter().collect()
     }
 
-    /// The versions that the next events of a partition run on: that of its open ones, and the present one.
+    /// The versions of an event that is open and of one that is new.
     fn versions(path: &RecordPath, number: i32) -> [Option<VersionId>; 2] {
         let versions = &path.partitions[&TopicPartition::new("in", number)].versions;
-        [versions.at(4), versions.at(7)]
+        [versions.at(4), versions.at(8)]
     }
 
     #[test]
