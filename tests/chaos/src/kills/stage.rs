@@ -1,18 +1,21 @@
 //! Plays faults to hosts, brokers and the API, and sees how long it takes until everything goes on.
 
+use super::READ_MAX_MS;
 use super::feeder::Feeder;
 use super::plan::{Actor, Fault, Plan};
 use super::scene::PARTITIONS;
 use super::witness::Witness;
 use crate::player::HostPlayer;
+use crate::run::source;
 use crate::watch::Watch;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use millrace_bed::api::StandIn;
 use millrace_bed::enrichment::Enrichment;
 use millrace_flow::progress_record::ProgressKey;
-use millrace_flow::record::TopicPartition;
+use millrace_flow::record::{Record, TopicPartition};
 use millrace_kafka::cluster::Cluster;
 use millrace_kafka::config::ClusterConfig;
+use millrace_kafka::reader::{Isolation, TopicReader};
 use millrace_services::{Coordinated, Kafka, wait_until};
 use std::time::{Duration, Instant};
 
@@ -141,7 +144,31 @@ impl Stage<'_, '_> {
     /// Waits until everything goes on; answers how long that took from the hit.
     fn goes_on(&self, hit: &Hit) -> anyhow::Result<Duration> {
         let since = self.witness.wait_for(&hit.marks, OVERCOME_MAX);
-        Ok(since.map_err(|late| late.context(self.logs()))?.saturating_duration_since(hit.at))
+        let since = since.map_err(|late| late.context(self.logs()).context(self.missing()));
+        Ok(since?.saturating_duration_since(hit.at))
+    }
+
+    /// Where the outputs are that the witness waits for, as readers see it who begin now, and what became error events.
+    fn missing(&self) -> String {
+        let cluster = ClusterConfig::plain(self.kafka.bootstrap());
+        let read = |topic: &str, isolation| TopicReader::open(&cluster, topic, isolation)?.take_all(READ_MAX_MS);
+        let (mut lines, waited_for) = (Vec::new(), self.witness.first_missing());
+        for isolation in [Isolation::ReadCommitted, Isolation::ReadUncommitted] {
+            let found = read(&self.enrichment.output, isolation).map(|records| {
+                let of = |record: &&Record| source(record).is_ok_and(|source| waited_for.contains(&source));
+                records
+                    .iter()
+                    .filter(of)
+                    .map(|record| format!("{}/{}", record.source, record.offset))
+                    .collect::<Vec<_>>()
+            });
+            lines.push(format!("outputs of {waited_for:?} by {isolation:?}: {found:?}"));
+        }
+        let errors = read(&self.enrichment.errors, Isolation::ReadCommitted);
+        let value = |record: &Record| String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into_owned();
+        let said = errors.map(|records| (records.len(), records.first().map(value)));
+        lines.push(format!("error events, with the first: {said:?}"));
+        lines.join("\n")
     }
 
     /// The ends of the hosts' logs.

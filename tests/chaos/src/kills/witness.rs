@@ -2,7 +2,7 @@
 //! time of it.
 
 use super::scene::PARTITIONS;
-use crate::evidence::Sighting;
+use crate::evidence::{Sighting, Source};
 use crate::run::source;
 use anyhow::Context as _;
 use millrace_flow::record::Record;
@@ -121,6 +121,11 @@ impl Witness {
         let since: Option<Vec<Instant>> =
             self.read().partitions.iter().zip(marks).map(|(out, mark)| out.since(*mark)).collect();
         since?.into_iter().max()
+    }
+
+    /// The first event of each input partition that is not out.
+    pub(crate) fn first_missing(&self) -> Vec<Source> {
+        (0..).zip(self.prefixes()).map(|(partition, offset)| Source { partition, offset }).collect()
     }
 
     fn prefixes(&self) -> Vec<i64> {
