@@ -212,9 +212,9 @@ impl TransactionalProducer {
     }
 }
 
-/// So many bytes of records are handed to librdkafka, which copies them, before what was handed over has to be written: what
-/// an ordinary transaction holds, or one large record.
-const UNWRITTEN_BYTES_MAX: usize = 8 << 20;
+/// So many bytes of records are handed to librdkafka, which copies them, before what was handed over has to be written.
+/// Twice what an ordinary transaction holds. Half of it takes no less memory (measured with records of 10 MB).
+const UNWRITTEN_BYTES_MAX: usize = 16 << 20;
 
 /// How long records wait for company, in milliseconds: those of a transaction come all at once.
 const LINGER_MS: u32 = 1;
