@@ -92,11 +92,12 @@ impl ProgressRecord {
     /// the newer one.
     pub fn copied_text(&self) -> String {
         const CHARS_MAX: usize = ProgressBudget::COMMIT_METADATA.chars() + VERSIONS_CHARS_MAX;
+        if self.text.len() <= CHARS_MAX {
+            return self.text.clone();
+        }
         match self.progress() {
-            Ok(progress) if self.text.len() > CHARS_MAX => {
-                Progress { settled: SparseSet::default(), ..progress }.encode()
-            }
-            _ => self.text.clone(),
+            Ok(progress) => Progress { settled: SparseSet::default(), ..progress }.encode(),
+            Err(_) => self.text.clone(),
         }
     }
 

@@ -13,6 +13,7 @@ use millrace_flow::record::{Record, TopicPartition};
 use millrace_flow::state::DueTimer;
 use millrace_platform::timer_word;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -53,7 +54,8 @@ impl EventPlace {
 
 fn write_spot(text: &mut String, record: &Record, timer: Option<&DueTimer>) {
     match timer {
-        None => text.push_str(&record.offset.to_string()),
+        // Writing to a string cannot fail.
+        None => write!(text, "{}", record.offset).unwrap_or_default(),
         Some(timer) => text.push_str(&timer_word(timer)),
     }
 }
@@ -199,10 +201,10 @@ fn write(folder: &Path, deaths: &Deaths) -> std::io::Result<()> {
 
 fn line(text: &mut String, pipeline: &str, partition: &TopicPartition, spot: impl FnOnce(&mut String), deaths: u32) {
     let TopicPartition { topic, partition } = partition;
-    // Names of pipelines and topics have no spaces.
-    text.push_str(&format!("{pipeline} {topic} {partition} "));
+    // Names of pipelines and topics have no spaces. Writing to a string cannot fail.
+    write!(text, "{pipeline} {topic} {partition} ").unwrap_or_default();
     spot(text);
-    text.push_str(&format!(" {deaths}\n"));
+    writeln!(text, " {deaths}").unwrap_or_default();
 }
 
 /// A line as it was written; none if it was cut short.
