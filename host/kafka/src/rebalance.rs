@@ -142,12 +142,11 @@ impl Poller {
         let paused: Vec<_> = partitions.iter().filter(|p| self.stalled || self.paused.contains(*p)).cloned().collect();
         self.switch(&paused, Flow::Resume);
         let mut wishes = lock(&self.shared.wishes.inner);
+        wishes.take_back(partitions);
         for partition in partitions {
             self.owned.remove(partition);
             self.paused.remove(partition);
-            wishes.paused.remove(partition);
             wishes.moves.remove(partition);
-            wishes.again.remove(partition);
         }
     }
 

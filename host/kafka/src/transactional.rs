@@ -299,8 +299,12 @@ impl Transactions {
     pub fn release(&self, stays: &[(Shard, Stay)]) {
         let (mut writers, mut kept) = (lock(&self.0.writers), lock(&self.0.kept));
         for (shard, stay) in stays {
-            writers.extract_if(|name, handle| name == shard && handle.stay == *stay).for_each(drop);
-            kept.extract_if(|name, kept| name == shard && kept.stay == *stay).for_each(drop);
+            if writers.get(shard).is_some_and(|handle| handle.stay == *stay) {
+                writers.remove(shard);
+            }
+            if kept.get(shard).is_some_and(|kept| kept.stay == *stay) {
+                kept.remove(shard);
+            }
         }
     }
 

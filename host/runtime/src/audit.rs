@@ -3,7 +3,8 @@
 //! records of inputs and the progress that is kept are all that it goes by.
 //!
 //! In reading order: [`evidence`], which is what was read, [`judge`], which says what is wrong with it, [`written`], which
-//! looks at single results, [`timers`], which compares those of timers, [`session`], which reads, [`report`]. The range is [`window`]'s.
+//! looks at single results, [`timers`], which compares those of timers, [`session`], which reads, [`report`]. The range is
+//! [`window`]'s.
 
 pub mod evidence;
 pub mod finding;

@@ -36,19 +36,20 @@ pub(super) fn read<'a>(
     let keys: Keys = wanted.into_iter().map(|partition| (config.key(partition).encode(), partition.clone())).collect();
     let topic = ProgressTopic::open(config)?;
     let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+    let lying = |keys: &Keys, is_there: &dyn Fn(i32) -> bool| -> Keys {
+        let mut there = keys.clone();
+        there.retain(|key, _| is_there(raw::partition_of(key.as_bytes(), count)));
+        there
+    };
     let mut newest = BTreeMap::new();
     // Where a key lies now, or nowhere yet.
     let mut elsewhere = Keys::new();
     for number in &topic.partitions {
-        let own = keys.iter().filter(|(key, _)| raw::partition_of(key.as_bytes(), count) == *number);
-        let own: Keys = own.map(|(key, partition)| (key.clone(), partition.clone())).collect();
-        elsewhere.extend(topic.find(*number, own, &mut newest)?);
+        elsewhere.extend(topic.find(*number, lying(&keys, &|place| place == *number), &mut newest)?);
     }
     // Where it lay before the topic got more partitions: nothing of it was written since.
     for number in &topic.partitions {
-        let others = elsewhere.iter().filter(|(key, _)| raw::partition_of(key.as_bytes(), count) != *number);
-        let others: Keys = others.map(|(key, partition)| (key.clone(), partition.clone())).collect();
-        topic.find(*number, others, &mut newest)?;
+        topic.find(*number, lying(&elsewhere, &|place| place != *number), &mut newest)?;
     }
     Ok(newest.into_iter().map(|(partition, (_, record))| (partition, record)).collect())
 }

@@ -229,16 +229,16 @@ impl Session<'_> {
                 return Ok(None);
             }
         };
+        let judge = |timestamp_ms| match &parsed {
+            Ok(_) => validator.judge(topic, value, &provenance, timestamp_ms),
+            Err(detail) => Ok(Judged::Invalid(detail.clone())),
+        };
         let is_ours = provenance.cluster_id == place.cluster_id;
         let at = match &provenance.cause {
             Cause::Event(at) => at,
             Cause::Timer(shard, timer) if is_ours && self.timers.are_of(shard) => {
                 written.of_timers += 1;
-                let judged = match &parsed {
-                    Ok(_) => validator.judge(topic, value, &provenance, record.timestamp_ms)?,
-                    Err(detail) => Judged::Invalid(detail.clone()),
-                };
-                if let Judged::Invalid(detail) = judged {
+                if let Judged::Invalid(detail) = judge(record.timestamp_ms)? {
                     self.findings.add(None, invalid(None, detail));
                 }
                 let part = (topic.sort, provenance.part.index());
@@ -267,11 +267,7 @@ impl Session<'_> {
             return Ok(None);
         };
         written.results += 1;
-        let judged = match parsed {
-            Ok(_) => validator.judge(topic, value, &provenance, input.timestamp_ms)?,
-            Err(detail) => Judged::Invalid(detail),
-        };
-        if let Judged::Invalid(detail) = judged {
+        if let Judged::Invalid(detail) = judge(input.timestamp_ms)? {
             self.findings.add(Some((source_number, input.lane)), invalid(Some(at.clone()), detail));
         }
         Ok(Some(Found {

@@ -73,12 +73,17 @@ async fn a_live_question_that_joins_a_backfills_lifts_it() {
     assert_eq!(live.count(Counter::Coalesced), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_backfill_of_many_wikis_leaves_half_of_the_places() {
-    let (live, backfill) = beds(|cfg| cfg.calls_max = 4);
+/// Ten calls to each of twenty wikis.
+fn ask_twenty_wikis(backfill: &Bed) {
     for wiki in 0..20_u64 {
         backfill.ask(&format!("w{wiki}.wiki.test"), wiki * 1_000 + 1..=wiki * 1_000 + 500);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_of_many_wikis_leaves_half_of_the_places() {
+    let (live, backfill) = beds(|cfg| cfg.calls_max = 4);
+    ask_twenty_wikis(&backfill);
     pass(1_050).await;
     assert_eq!(backfill.most_at_once(), 2);
     // Also those that ask a wiki of which the backfill waits for its turn.
@@ -92,9 +97,7 @@ async fn a_backfill_of_many_wikis_leaves_half_of_the_places() {
 #[tokio::test(start_paused = true)]
 async fn a_slot_is_no_backfills_while_it_waits_for_its_turn_among_all_wikis() {
     let (live, backfill) = beds(|cfg| (cfg.calls_max, cfg.wikis[0].slots) = (2, 1));
-    for wiki in 0..20_u64 {
-        backfill.ask(&format!("w{wiki}.wiki.test"), wiki * 1_000 + 1..=wiki * 1_000 + 500);
-    }
+    ask_twenty_wikis(&backfill);
     pass(1_050).await;
     live.ask("w19.wiki.test", 100_001..=100_050);
     let took_ms = live.wait_for(50).await;
