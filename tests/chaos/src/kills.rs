@@ -47,7 +47,7 @@ pub struct Report {
     pub effects: Effects,
     /// The longest time until everything went on after a fault.
     pub longest: Duration,
-    /// Where the logs of a run are that broke a rule.
+    /// Where the logs and records of a run are that broke a rule.
     pub kept: Option<PathBuf>,
 }
 
@@ -61,12 +61,23 @@ pub fn run(scene: &mut Scene, plan: &Plan, say: &mut dyn FnMut(&str)) -> anyhow:
     let name = format!("kills-{}-{}", plan.seed, now_ms());
     match played {
         Ok(report) if report.verdict.is_ok() => Ok(report),
-        Ok(report) => Ok(Report { kept: Some(keep(scene.folder(), &name)?), ..report }),
+        Ok(report) => Ok(Report { kept: Some(keep_all(scene, &name)?), ..report }),
         Err(error) => {
-            let kept = keep(scene.folder(), &name)?;
-            Err(error.context(format!("seed {}; its logs are in {}", plan.seed, kept.display())))
+            let kept = keep_all(scene, &name)?;
+            Err(error.context(format!(
+                "seed {}; its logs and the brokers' records are in {}",
+                plan.seed,
+                kept.display()
+            )))
         }
     }
+}
+
+/// Keeps the logs of the hosts, and the logs and the records of the brokers.
+fn keep_all(scene: &Scene, name: &str) -> anyhow::Result<PathBuf> {
+    let kept = keep(scene.folder(), name)?;
+    scene.kafka.keep(&kept)?;
+    Ok(kept)
 }
 
 fn play(scene: &mut Scene, plan: &Plan, say: &mut dyn FnMut(&str)) -> anyhow::Result<Report> {

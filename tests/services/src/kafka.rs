@@ -9,7 +9,7 @@ mod settings;
 mod wire;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -250,6 +250,25 @@ impl Kafka {
         self.running(broker)?.stop(STOP_PATIENCE).map(drop)
     }
 
+    /// Copies what the brokers logged, and of their data the records of all topics, for somebody to look at afterwards
+    /// with Kafka's own `DumpLogSegments`.
+    ///
+    /// # Errors
+    /// What goes wrong with files.
+    pub fn keep(&self, into: &Path) -> anyhow::Result<()> {
+        for index in 0..self.brokers.len() {
+            let kept = into.join(format!("broker-{index}"));
+            std::fs::create_dir_all(&kept)?;
+            std::fs::copy(self.log_of(index), kept.join("broker.log"))?;
+            settings::copy_records(self.folder.path(), index, &kept)?;
+        }
+        Ok(())
+    }
+
+    fn log_of(&self, index: usize) -> PathBuf {
+        self.folder.path().join(format!("broker-{index}.log"))
+    }
+
     /// Freezes a broker (SIGSTOP): it keeps its connections and answers nothing.
     ///
     /// # Errors
@@ -313,8 +332,7 @@ impl Kafka {
     fn launch(&mut self, index: usize) -> anyhow::Result<()> {
         let mut command = self.java(self.purpose, distribution::BROKER);
         command.arg(settings::file(self.folder.path(), index));
-        let log = self.folder.path().join(format!("broker-{index}.log"));
-        let service = Service::start(&format!("Kafka broker {index}"), &command, &log)?;
+        let service = Service::start(&format!("Kafka broker {index}"), &command, &self.log_of(index))?;
         let broker = self.brokers.get_mut(index).context("a broker that is launched exists")?;
         broker.service = Some(service);
         Ok(())

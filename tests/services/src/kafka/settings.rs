@@ -67,11 +67,36 @@ pub(super) fn write(folder: &Path, all: &[Ports], options: &KafkaOptions) -> any
     Ok(())
 }
 
+/// The data folder of broker `index`.
+fn data(folder: &Path, index: usize) -> PathBuf {
+    folder.join(format!("data-{index}"))
+}
+
+/// Copies the records of all topics that broker `index` holds: a folder for each partition, as the broker has them, without
+/// their indexes.
+pub(super) fn copy_records(folder: &Path, index: usize, into: &Path) -> anyhow::Result<()> {
+    for partition in fs::read_dir(data(folder, index))? {
+        let partition = partition?;
+        if !partition.file_type()?.is_dir() {
+            continue;
+        }
+        let kept = into.join(partition.file_name());
+        fs::create_dir_all(&kept)?;
+        for file in fs::read_dir(partition.path())? {
+            let file = file?.path();
+            if file.extension().is_some_and(|extension| extension == "log") {
+                fs::copy(&file, kept.join(file.file_name().unwrap_or_default()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn broker_settings(folder: &Path, index: usize, ports: &Ports, all: &[Ports]) -> String {
     let (node, plain, controller) = (index + 1, ports.plain.number(), ports.controller.number());
     let voters: Vec<String> =
         all.iter().enumerate().map(|(at, each)| format!("{}@127.0.0.1:{}", at + 1, each.controller.number())).collect();
-    let (voters, data) = (voters.join(","), folder.join(format!("data-{index}")));
+    let (voters, data) = (voters.join(","), data(folder, index));
     let data = data.display();
     let replicas = all.len();
     let in_sync = replicas.div_ceil(2);
