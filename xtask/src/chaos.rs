@@ -6,6 +6,7 @@ mod kills;
 use crate::{product, progress, tree};
 use anyhow::{Context as _, bail};
 use millrace_chaos::checker::{Breach, Findings};
+use millrace_chaos::kills::plan::Plan;
 use millrace_chaos::run::{self, Report};
 use millrace_chaos::scene::Scene;
 use millrace_chaos::schedule::Schedule;
@@ -26,6 +27,9 @@ pub(crate) struct ChaosArgs {
     /// Faults of one run, with three brokers, that is judged by what exactly-once promises.
     #[arg(long, value_name = "N")]
     kills: Option<usize>,
+    /// Let every fault of a broker meet one of a host, in place of some by chance.
+    #[arg(long, requires = "kills")]
+    pairs: bool,
     /// The seed of the first run; each further run has the next one. Drawn at random if left out.
     #[arg(long)]
     seed: Option<u64>,
@@ -52,7 +56,8 @@ pub(crate) fn run(args: ChaosArgs) -> anyhow::Result<()> {
     // Small enough to be typed again.
     let first = args.seed.unwrap_or_else(|| fastrand::u64(0..1_000_000));
     match (args.kills, args.at_least_once) {
-        (Some(kills), _) => kills::run(kills, first),
+        (Some(kills), _) if args.pairs => kills::run(&Plan::of_pairs(first, kills)),
+        (Some(kills), _) => kills::run(&Plan::of(first, kills)),
         (None, Some(runs)) => at_least_once(runs, first, args.schedule.as_ref()),
         (None, None) => bail!("say how many kills or runs there are to be"),
     }

@@ -8,19 +8,18 @@ use millrace_chaos::kills::{self, Scene};
 use serde_json::json;
 use std::time::Instant;
 
-/// Plays so many faults.
+/// Plays a plan.
 ///
 /// # Errors
 /// A rule was broken, or the run could not be brought to its end.
-pub(super) fn run(faults: usize, seed: u64) -> anyhow::Result<()> {
-    let plan = Plan::of(seed, faults);
-    progress::say(&format!("{faults} faults, seed {seed}:"));
+pub(super) fn run(plan: &Plan) -> anyhow::Result<()> {
+    progress::say(&format!("{} faults, seed {}:", plan.faults(), plan.seed));
     let begun = Instant::now();
-    let report = kills::run(&mut Scene::set()?, &plan, &mut |line| progress::say(line))?;
+    let report = kills::run(&mut Scene::set()?, plan, &mut |line| progress::say(line))?;
     let breaches = report.verdict.as_ref().err().map_or(0, Vec::len);
     let effects = report.effects;
     let figures = json!({
-        "faults": report.faults, "seed": seed, "breaches": breaches, "events": report.events,
+        "faults": report.faults, "seed": plan.seed, "breaches": breaches, "events": report.events,
         "seconds": begun.elapsed().as_secs(), "longest_s": report.longest.as_secs(), "takeovers": effects.takeovers,
         "fences": effects.fences, "aborts": effects.aborts, "resolves": effects.resolves,
         "aborted_outputs": effects.aborted_outputs,

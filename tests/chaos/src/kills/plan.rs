@@ -160,9 +160,29 @@ impl Plan {
         Self { seed, rounds }
     }
 
+    /// The plan of a seed in which each fault of a broker meets one of a host, with so many faults, or one less where that
+    /// is odd: the hosts' last transactions then meet a broker that dies, which is rare elsewhere.
+    pub fn of_pairs(seed: u64, faults: usize) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let rounds =
+            (0..faults / 2).map(|_| [Actor::Brokers, Actor::Hosts].map(|actor| of_actor(&mut rng, actor)).into());
+        Self { seed, rounds: rounds.collect() }
+    }
+
     /// How many faults there are.
     pub fn faults(&self) -> usize {
         self.rounds.iter().map(Vec::len).sum()
+    }
+}
+
+/// A fault of this actor, each kind as often as elsewhere.
+fn of_actor(rng: &mut fastrand::Rng, actor: Actor) -> Fault {
+    loop {
+        let card = rng.choice(DECK).unwrap_or(DECK[0]);
+        let fault = fault(rng, card);
+        if fault.actor() == actor {
+            return fault;
+        }
     }
 }
 
@@ -221,6 +241,16 @@ mod tests {
         for plan in (0..200).map(|seed| Plan::of(seed, 20)) {
             let kinds: HashSet<_> = plan.rounds.iter().flatten().map(discriminant).collect();
             assert_eq!((plan.faults(), kinds.len()), (20, 9), "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn in_pairs_a_host_and_a_broker_suffer_at_once() {
+        for plan in (0..200).map(|seed| Plan::of_pairs(seed, 20)) {
+            assert_eq!(plan.rounds.len(), 10);
+            for round in plan.rounds {
+                assert_eq!(round.iter().map(Fault::actor).collect::<Vec<_>>(), [Actor::Brokers, Actor::Hosts]);
+            }
         }
     }
 
