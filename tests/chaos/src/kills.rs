@@ -22,6 +22,7 @@ use anyhow::{anyhow, ensure};
 pub use effects::Effects;
 use feeder::Feeder;
 use millrace_flow::record::Record;
+use millrace_kafka::config::ClusterConfig;
 use millrace_kafka::reader::{Isolation, TopicReader};
 use plan::Plan;
 use scene::PARTITIONS;
@@ -111,7 +112,7 @@ fn play(scene: &mut Scene, plan: &Plan, say: &mut dyn FnMut(&str)) -> anyhow::Re
         effects.add(Effects::of_log(&host.log()?));
     }
     let evidence = gather(scene, watch.into_seen().0)?;
-    let uncommitted = read(scene, &enrichment.output, Isolation::ReadUncommitted)?;
+    let uncommitted = read(&scene.cluster(), &enrichment.output, Isolation::ReadUncommitted)?;
     effects.aborted_outputs = uncommitted.len().saturating_sub(evidence.outputs.len());
     ensure!(effects.prove_something(usize::try_from(PARTITIONS)?), "no fault had any effect: {effects:?}");
     let verdict = once::judge(&evidence, &witness.into_sightings());
@@ -121,10 +122,10 @@ fn play(scene: &mut Scene, plan: &Plan, say: &mut dyn FnMut(&str)) -> anyhow::Re
 /// Puts the evidence of a run together.
 fn gather(scene: &Scene, commits: Vec<Commit>) -> anyhow::Result<Evidence> {
     let enrichment = &scene.enrichment;
-    let errors = read(scene, &enrichment.errors, Isolation::ReadCommitted)?;
+    let errors = read(&scene.cluster(), &enrichment.errors, Isolation::ReadCommitted)?;
     ensure!(errors.is_empty(), "{} events became error events, the first: {:?}", errors.len(), errors.first());
-    let inputs = read(scene, &enrichment.input, Isolation::ReadCommitted)?;
-    let outputs = read(scene, &enrichment.output, Isolation::ReadCommitted)?;
+    let inputs = read(&scene.cluster(), &enrichment.input, Isolation::ReadCommitted)?;
+    let outputs = read(&scene.cluster(), &enrichment.output, Isolation::ReadCommitted)?;
     Ok(Evidence {
         inputs: inputs.iter().map(input).collect::<anyhow::Result<_>>()?,
         outputs: outputs.iter().map(output).collect::<anyhow::Result<_>>()?,
@@ -133,6 +134,6 @@ fn gather(scene: &Scene, commits: Vec<Commit>) -> anyhow::Result<Evidence> {
     })
 }
 
-fn read(scene: &Scene, topic: &str, isolation: Isolation) -> anyhow::Result<Vec<Record>> {
-    Ok(TopicReader::open(&scene.cluster(), topic, isolation)?.take_all(READ_MAX_MS)?)
+fn read(cluster: &ClusterConfig, topic: &str, isolation: Isolation) -> anyhow::Result<Vec<Record>> {
+    Ok(TopicReader::open(cluster, topic, isolation)?.take_all(READ_MAX_MS)?)
 }

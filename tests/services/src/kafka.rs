@@ -5,6 +5,7 @@
 
 mod certificates;
 mod distribution;
+mod records;
 mod settings;
 mod wire;
 
@@ -260,7 +261,7 @@ impl Kafka {
             let kept = into.join(format!("broker-{index}"));
             std::fs::create_dir_all(&kept)?;
             std::fs::copy(self.log_of(index), kept.join("broker.log"))?;
-            settings::copy_records(self.folder.path(), index, &kept)?;
+            records::copy(&settings::data(self.folder.path(), index), &kept)?;
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Plays faults to hosts, brokers and the API, and sees how long it takes until everything goes on.
 
-use super::READ_MAX_MS;
 use super::feeder::Feeder;
 use super::plan::{Actor, Fault, Plan};
+use super::read;
 use super::scene::PARTITIONS;
 use super::witness::Witness;
 use crate::player::HostPlayer;
@@ -15,7 +15,7 @@ use millrace_flow::progress_record::ProgressKey;
 use millrace_flow::record::{Record, TopicPartition};
 use millrace_kafka::cluster::Cluster;
 use millrace_kafka::config::ClusterConfig;
-use millrace_kafka::reader::{Isolation, TopicReader};
+use millrace_kafka::reader::Isolation;
 use millrace_services::{Coordinated, Kafka, wait_until};
 use std::time::{Duration, Instant};
 
@@ -99,8 +99,7 @@ impl Stage<'_, '_> {
     /// That does not happen in time.
     pub(super) fn finish(&mut self, watch: &Watch) -> anyhow::Result<()> {
         let ends = self.input_ends()?;
-        let out = self.witness.wait_for(&ends, FINISH_MAX);
-        out.map_err(|late| late.context(self.logs()))?;
+        self.witness.wait_for(&ends, FINISH_MAX).map_err(|late| self.explained(late))?;
         let all = ends.iter().sum();
         wait_until("the group's copy of all progress", FINISH_MAX, || watch.committed() >= all)
             .with_context(|| format!("the group has {} of {all}", watch.committed()))?;
@@ -110,7 +109,7 @@ impl Stage<'_, '_> {
     /// Where the partitions of the input end. That can be beyond what was fed: while brokers die, a client may write an event
     /// twice, which makes two of it.
     fn input_ends(&self) -> anyhow::Result<Vec<i64>> {
-        let cluster = Cluster::connect(&ClusterConfig::plain(self.kafka.bootstrap()))?;
+        let cluster = Cluster::connect(&self.cluster())?;
         let end = |partition| Ok(cluster.offsets(&self.enrichment.input, partition, ASK_MS)?.1);
         (0..PARTITIONS).map(end).collect()
     }
@@ -143,28 +142,31 @@ impl Stage<'_, '_> {
 
     /// Waits until everything goes on; answers how long that took from the hit.
     fn goes_on(&self, hit: &Hit) -> anyhow::Result<Duration> {
-        let since = self.witness.wait_for(&hit.marks, OVERCOME_MAX);
-        let since = since.map_err(|late| late.context(self.logs()).context(self.missing()));
-        Ok(since?.saturating_duration_since(hit.at))
+        let since = self.witness.wait_for(&hit.marks, OVERCOME_MAX).map_err(|late| self.explained(late))?;
+        Ok(since.saturating_duration_since(hit.at))
+    }
+
+    /// What there is to say of outputs that do not come.
+    fn explained(&self, late: anyhow::Error) -> anyhow::Error {
+        late.context(self.logs()).context(self.missing())
+    }
+
+    fn cluster(&self) -> ClusterConfig {
+        ClusterConfig::plain(self.kafka.bootstrap())
     }
 
     /// Where the outputs are that the witness waits for, as readers see it who begin now, and what became error events.
     fn missing(&self) -> String {
-        let cluster = ClusterConfig::plain(self.kafka.bootstrap());
-        let read = |topic: &str, isolation| TopicReader::open(&cluster, topic, isolation)?.take_all(READ_MAX_MS);
-        let (mut lines, waited_for) = (Vec::new(), self.witness.first_missing());
+        let (cluster, waited_for) = (self.cluster(), self.witness.first_missing());
+        let is_waited_for = |record: &&Record| source(record).is_ok_and(|source| waited_for.contains(&source));
+        let place = |record: &Record| format!("{}/{}", record.source, record.offset);
+        let mut lines = Vec::new();
         for isolation in [Isolation::ReadCommitted, Isolation::ReadUncommitted] {
-            let found = read(&self.enrichment.output, isolation).map(|records| {
-                let of = |record: &&Record| source(record).is_ok_and(|source| waited_for.contains(&source));
-                records
-                    .iter()
-                    .filter(of)
-                    .map(|record| format!("{}/{}", record.source, record.offset))
-                    .collect::<Vec<_>>()
-            });
+            let found = read(&cluster, &self.enrichment.output, isolation)
+                .map(|records| records.iter().filter(is_waited_for).map(place).collect::<Vec<_>>());
             lines.push(format!("outputs of {waited_for:?} by {isolation:?}: {found:?}"));
         }
-        let errors = read(&self.enrichment.errors, Isolation::ReadCommitted);
+        let errors = read(&cluster, &self.enrichment.errors, Isolation::ReadCommitted);
         let value = |record: &Record| String::from_utf8_lossy(record.value.as_deref().unwrap_or_default()).into_owned();
         let said = errors.map(|records| (records.len(), records.first().map(value)));
         lines.push(format!("error events, with the first: {said:?}"));

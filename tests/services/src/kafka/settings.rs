@@ -68,28 +68,8 @@ pub(super) fn write(folder: &Path, all: &[Ports], options: &KafkaOptions) -> any
 }
 
 /// The data folder of broker `index`.
-fn data(folder: &Path, index: usize) -> PathBuf {
+pub(super) fn data(folder: &Path, index: usize) -> PathBuf {
     folder.join(format!("data-{index}"))
-}
-
-/// Copies the records of all topics that broker `index` holds: a folder for each partition, as the broker has them, without
-/// their indexes.
-pub(super) fn copy_records(folder: &Path, index: usize, into: &Path) -> anyhow::Result<()> {
-    for partition in fs::read_dir(data(folder, index))? {
-        let partition = partition?;
-        if !partition.file_type()?.is_dir() {
-            continue;
-        }
-        let kept = into.join(partition.file_name());
-        fs::create_dir_all(&kept)?;
-        for file in fs::read_dir(partition.path())? {
-            let file = file?.path();
-            if file.extension().is_some_and(|extension| extension == "log") {
-                fs::copy(&file, kept.join(file.file_name().unwrap_or_default()))?;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn broker_settings(folder: &Path, index: usize, ports: &Ports, all: &[Ports]) -> String {
